@@ -1,0 +1,128 @@
+"""Rules about routes, upstream headers, our own paths and who is let in."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+
+from proxy.config.paths import endpoint_paths
+from proxy.config.settings import Rule, Settings
+
+Found = Iterator[tuple[str, str]]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_SEGMENTS = re.compile(r"/|(/[A-Za-z0-9._~!$&'()+,;=:@-]+)+/?")  # RFC 3986 pchar, no % and no *
+_DOMAIN = re.compile(r"\*|(\*?\.)?[\w-]+(\.[\w-]+)*")
+_RESERVED = frozenset(
+    {
+        *("x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"),
+        *("x-forwarded-preferred-username", "x-forwarded-access-token", "x-forwarded-for"),
+        *("x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"),
+        *("host", "origin", "cookie", "set-cookie", "authorization", "content-length", "expect"),
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
+        *("upgrade", "proxy-authorization", "proxy-authenticate"),
+    }
+)
+
+
+def _route_paths(settings: Settings) -> Found:
+    for number, route in enumerate(settings.routes):
+        key, base = f"routes.{number}.path", route.path.removesuffix("/*") or "/"
+        if "*" in base:
+            yield key, "'*' may only stand at the end, as in /api/*"
+        elif "%" in base or "//" in base or not base.startswith("/"):
+            yield key, "starts with one /, and holds no percent sign and no //"
+        elif {".", ".."} & set(base.split("/")):
+            yield key, "holds no . or .. segments"
+        elif not _SEGMENTS.fullmatch(base):
+            yield key, "holds only characters of a URL path"
+        if route.rewrite is not None and not route.rewrite.startswith("/"):
+            yield f"routes.{number}.rewrite", "starts with /"
+
+
+def _route_methods(settings: Settings) -> Found:
+    seen: dict[tuple[str, str], int] = {}
+    for number, route in enumerate(settings.routes):
+        key = f"routes.{number}"
+        for method in route.methods:
+            if not _TOKEN.fullmatch(method) or method != method.upper():
+                yield f"{key}.methods", f"{method!r} is not a method such as GET"
+        for method in route.methods or ("*",):
+            first = seen.setdefault((route.path, method), number)
+            if first != number:
+                yield key, f"the same path and method as routes.{first}"
+                break
+
+
+def _route_upstreams(settings: Settings) -> Found:
+    if settings.upstream:
+        return
+    whole = [route for route in settings.routes if route.path == "/*" and not route.methods]
+    if any(route.upstream for route in whole):
+        for number, route in enumerate(settings.routes):
+            if not route.upstream:
+                yield f"routes.{number}.upstream", "is needed, as no global upstream is set"
+
+
+def _header_names(settings: Settings) -> Found:
+    ours = _RESERVED | {_folded(settings.identity.header)}
+    if _folded(settings.identity.header) in _RESERVED:
+        yield "identity.header", f"{settings.identity.header} has another meaning"
+    seen: set[str] = set()
+    for name, claim in settings.headers.extra.items():
+        key = f"headers.extra.{name}"
+        if not _TOKEN.fullmatch(name):
+            yield key, "is not a valid header name"
+        elif _folded(name) in ours:
+            yield key, "is set by the proxy itself, or has another meaning"
+        elif _folded(name) in seen:
+            yield key, "is the same header as another one here"
+        if not claim.strip():
+            yield key, "needs the name of a claim"
+        seen.add(_folded(name))
+
+
+def _folded(name: str) -> str:
+    """As headers are compared: many servers take X_Real_IP for X-Real-IP."""
+    return name.lower().replace("_", "-")
+
+
+def _our_paths(settings: Settings) -> Found:
+    seen: dict[str, str] = {}
+    for name, path in dataclasses.asdict(endpoint_paths(settings)).items():
+        if not path:
+            yield f"paths.{name}", "must not be empty"
+        elif path in seen:
+            yield f"paths.{name}", f"{path} is already the path of {seen[path]}"
+        seen.setdefault(path, name)
+
+
+def _people(settings: Settings) -> Found:
+    yield from _addresses("access", settings.access)
+    for number, route in enumerate(settings.routes):
+        yield from _addresses(f"routes.{number}.rule", route.rule)
+
+
+def _addresses(place: str, rule: Rule) -> Found:
+    for domain in rule.email_domains:
+        if not _DOMAIN.fullmatch(domain):
+            hint = ", without the @" if "@" in domain else ""
+            yield (
+                f"{place}.email_domains",
+                f"{domain!r} is not a domain such as example.org or .example.org{hint}",
+            )
+    for email in rule.emails:
+        local, _, domain = email.partition("@")
+        if not local or not _DOMAIN.fullmatch(domain) or "*" in domain or domain[0] == ".":
+            yield f"{place}.emails", f"{email!r} is not an e-mail address"
+
+
+ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
+    (("routes",), _route_paths),
+    (("routes",), _route_methods),
+    (("routes", "upstream"), _route_upstreams),
+    (("identity.header", "headers.extra"), _header_names),
+    (("server.prefix", "paths.start", "paths.callback", "paths.sign_in"), _our_paths),
+    (("routes",), _people),
+)

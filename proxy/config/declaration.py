@@ -1,0 +1,155 @@
+"""The declaration as a list: every option of ``Settings`` with the names it goes by."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from proxy.config.settings import Section, Settings
+from proxy.config.types import Duration, HttpUrl, Networks, PublicUrl, Secret, Secrets, Size
+
+PREFIX = "AUTH_PROXY_"
+
+
+class Form(StrEnum):
+    """How an option is written; the value is what the options page calls it."""
+
+    TEXT = "text"
+    YES_NO = "true or false"
+    NUMBER = "number"
+    DURATION = "duration"
+    SIZE = "size"
+    URL = "URL"
+    CHOICE = "choice"
+    SECRET = "secret"
+    SECRETS = "secret, or a list"
+    LIST = "list"
+    NETWORKS = "list of networks"
+    TABLE = "mapping"
+    ENTRIES = "list of entries"
+
+
+_ALIASES: tuple[tuple[Any, Form], ...] = (
+    (Duration, Form.DURATION),
+    (Size, Form.SIZE),
+    (HttpUrl, Form.URL),
+    (PublicUrl, Form.URL),
+    (Networks, Form.NETWORKS),
+    (Secrets, Form.SECRETS),
+    (Secret, Form.SECRET),
+    (bool, Form.YES_NO),
+    (int, Form.NUMBER),
+    (str, Form.TEXT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its place, how it is written, and what the declaration says of it."""
+
+    path: tuple[str, ...]
+    form: Form
+    default: object
+    """As declared, so ``"12h"`` rather than 43200; ``None`` when required."""
+    required: bool
+    description: str
+    choices: tuple[str, ...] = ()
+    entry: type[Section] | None = None
+    """The model of each entry, when the option is a list of entries."""
+    example: object = None
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + "_".join(self.path).upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + "-".join(self.path).replace("_", "-")
+
+    @property
+    def secret(self) -> bool:
+        return self.form in (Form.SECRET, Form.SECRETS)
+
+
+def options(model: type[Section] = Settings, path: tuple[str, ...] = ()) -> Iterator[Option]:
+    """Every option below ``model``, in the order of the declaration."""
+    hints = typing.get_type_hints(model, include_extras=True)
+    for name, field in model.model_fields.items():
+        hint = _without_none(hints[name])
+        if isinstance(hint, type) and issubclass(hint, Section):
+            yield from options(hint, (*path, name))
+            continue
+        required = field.default is PydanticUndefined
+        yield Option(
+            path=(*path, name),
+            form=_form(hint),
+            default=None if required else field.default,
+            required=required,
+            description=field.description or "",
+            choices=_choices(hint),
+            entry=_entry(hint),
+            example=field.examples[0] if field.examples else None,
+        )
+
+
+def sections(model: type[Section] = Settings) -> dict[str, tuple[type[Section], str]]:
+    """The sections of ``model`` by name, each with its model and description."""
+    hints = typing.get_type_hints(model, include_extras=True)
+    return {
+        name: (hints[name], field.description or "")
+        for name, field in model.model_fields.items()
+        if isinstance(hints[name], type) and issubclass(hints[name], Section)
+    }
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that ``name`` was probably meant to be, or an empty text."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), "")
+
+
+def _without_none(hint: Any) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
+    return hint
+
+
+def _form(hint: Any) -> Form:
+    for alias, form in _ALIASES:
+        if hint == alias:
+            return form
+    if typing.get_origin(hint) is dict:
+        return Form.TABLE
+    if _entry(hint) is not None:
+        return Form.ENTRIES
+    if _choices(hint):
+        return Form.CHOICE
+    base = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+    if base is hint:
+        return Form.TEXT
+    return Form.LIST if typing.get_origin(base) is tuple else _form(base)
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return tuple(hint)
+    return ()
+
+
+def _entry(hint: Any) -> type[Section] | None:
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple and isinstance(args[0], type):
+        return args[0] if issubclass(args[0], Section) else None
+    return None

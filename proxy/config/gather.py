@@ -1,0 +1,303 @@
+"""File, environment and flags → one entry for each option that was set, with its origin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from proxy.config.declaration import PREFIX, Form, Option, nearest, options
+from proxy.config.document import BadDocument, Document, Trouble, read_document
+from proxy.config.settings import Section
+
+CONFIG_VARIABLE = "AUTH_PROXY_CONFIG"
+
+_NESTED = (Form.TABLE, Form.ENTRIES)
+_LISTS = (Form.LIST, Form.NETWORKS)
+# Kubernetes gives every container such variables for a Service named auth-proxy or auth-proxy-*.
+_SERVICE_LINK = re.compile(
+    r"([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
+)
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What there is to read: the file's name and text, the environment, flags by dotted key."""
+
+    path: str | None
+    text: str | None
+    environ: Mapping[str, str]
+    flags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong: its origin as shown, its place in the configuration, what is wrong."""
+
+    origin: str
+    place: Place
+    message: str
+    order: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        words = (self.origin, ".".join(map(str, self.place)), self.message)
+        return ": ".join(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The value that won, as written; ``source`` is a variable or a flag, empty for the file."""
+
+    option: Option
+    value: object
+    source: str = ""
+    rank: int = 1
+
+
+class Gathering:
+    """Reads the three sources in order, so that the later one wins; collects every problem.
+
+    ``entries`` are the options that were set, by key; ``broken`` are the keys whose value
+    cannot be used; ``readable`` is false when the file is not even YAML.
+    """
+
+    def __init__(self, sources: Sources, read_file: Callable[[str], str]) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.problems: list[Problem] = []
+        self.broken: set[str] = set()
+        self.readable = True
+        self._options = {option.key: option for option in options()}
+        self._sources = sources
+        self._read_file = read_file
+        self._document = Document({}, {}, ())
+        self._file()
+        self._environment()
+        self._flags()
+        self._unresolved()
+
+    # problems and where they come from
+
+    def key_of(self, place: Place) -> str:
+        """The option that ``place`` is in, or an empty text when it is none."""
+        words = [str(word) for word in place]
+        for length in range(len(words), 0, -1):
+            key = ".".join(words[:length])
+            if option := self._options.get(key) or self._secret_file(key):
+                return option.key
+        return ""
+
+    def problem(self, place: Place, message: str) -> Problem:
+        """A problem with the origin of ``place``."""
+        entry = self.entries.get(self.key_of(place))
+        if entry is not None and entry.source:
+            return Problem(entry.source, place, message, (entry.rank, 0))
+        if entry is None and self.key_of(place):
+            return Problem("", place, message, (4, 0))
+        return self._in_file(self._document.line(place), place, message)
+
+    def suggestion(self, place: Place) -> str:
+        """The known option nearest to an unknown one, with words before it, or nothing."""
+        name = ".".join(map(str, place))
+        parent, last = name.rpartition(".")[0], str(place[-1])
+        inside = [k for k in self._options if k.rpartition(".")[0] == parent]
+        found = nearest(name, inside)
+        if not found:
+            found = next((k for k in self._options if k.rpartition(".")[2] == last), "")
+        found = found or nearest(name, self._options)
+        return f", did you mean {found}?" if found else ""
+
+    def _in_file(self, line: int, place: Place, message: str) -> Problem:
+        name = self._sources.path or "configuration"
+        return Problem(f"{name}:{line}" if line else name, place, message, (1, line))
+
+    def _report(self, key: str, source: str, rank: int, message: str) -> None:
+        self.broken.add(key)
+        self.problems.append(Problem(source, tuple(key.split(".")), message, (rank, 0)))
+
+    # the file
+
+    def _file(self) -> None:
+        if self._sources.text is None:
+            return
+        try:
+            self._document = read_document(self._sources.text, self._sources.environ)
+        except BadDocument as exc:
+            self.readable = False
+            self.problems.append(self._in_file(exc.line, (), str(exc)))
+            return
+        for trouble in self._document.troubles:
+            if not trouble.unresolved:
+                self._trouble(trouble)
+        if isinstance(self._document.value, dict):
+            self._section(self._document.value, ())
+        elif self._document.value is not None:
+            self.readable = False
+            self.problems.append(self._in_file(1, (), "expected options, such as public_url: …"))
+
+    def _trouble(self, trouble: Trouble) -> None:
+        self.broken.add(self.key_of(trouble.place))
+        self.problems.append(self._in_file(trouble.line, trouble.place, trouble.message))
+
+    def _section(self, tree: Mapping[str, object], parent: tuple[str, ...]) -> None:
+        for name, value in tree.items():
+            place = (*parent, name)
+            key = ".".join(place)
+            if option := self._options.get(key):
+                if value is not None:
+                    self._set(Entry(option, value))
+            elif any(known.startswith(f"{key}.") for known in self._options):
+                self._subsection(place, value)
+            elif option := self._secret_file(key):
+                self._secret_from_file(option, place, value, also=option.path[-1] in tree)
+            else:
+                self.problems.append(
+                    self._in_file(
+                        self._document.line(place),
+                        place,
+                        f"unknown option{self.suggestion(place)}",
+                    )
+                )
+
+    def _subsection(self, place: tuple[str, ...], value: object) -> None:
+        if isinstance(value, dict):
+            self._section(value, place)
+        elif value is not None:
+            self.problems.append(self.problem(place, "expected options below it, indented"))
+
+    def _secret_file(self, key: str) -> Option | None:
+        option = self._options.get(key.removesuffix("_file"))
+        return option if option and option.secret and key.endswith("_file") else None
+
+    def _secret_from_file(self, option: Option, place: Place, value: object, *, also: bool) -> None:
+        line = self._document.line(place)
+        if value is None:
+            return
+        self.broken.add(option.key)
+        if also:
+            self.problems.append(
+                self._in_file(line, place, f"set {option.path[-1]} or this, not both")
+            )
+            return
+        paths = value if isinstance(value, list) and option.form is Form.SECRETS else [value]
+        if not all(isinstance(path, str) for path in paths):
+            self.problems.append(self._in_file(line, place, "expected the path of a file"))
+            return
+        texts = [self._read(str(path)) for path in paths]
+        for text in texts:
+            if isinstance(text, OSError | ValueError):
+                self.problems.append(self._in_file(line, place, _why_unread(text)))
+        if all(isinstance(text, str) for text in texts):
+            self.broken.discard(option.key)
+            self._set(Entry(option, texts if isinstance(value, list) else texts[0]))
+
+    def _unresolved(self) -> None:
+        """A reference that cannot be resolved matters only where the file's value is used."""
+        for trouble in self._document.troubles:
+            entry = self.entries.get(self.key_of(trouble.place))
+            if trouble.unresolved and (entry is None or not entry.source):
+                self._trouble(trouble)
+
+    # environment and flags
+
+    def _environment(self) -> None:
+        environ = self._sources.environ
+        known = {option.variable for option in self._options.values()}
+        for option in self._options.values():
+            direct, by_file = environ.get(option.variable, ""), ""
+            file_variable = f"{option.variable}_FILE"
+            if file_variable not in known:
+                by_file = environ.get(file_variable, "")
+            if direct and by_file:
+                message = f"set {option.variable} or {file_variable}, not both"
+                self._report(option.key, file_variable, 2, message)
+            elif direct:
+                self._set(Entry(option, direct, option.variable, 2))
+            elif by_file:
+                self._from_file(option, by_file, file_variable, 2)
+        for name in self._unknown_variables(known):
+            found = nearest(name, known)
+            hint = f", did you mean {found}?" if found else ""
+            self.problems.append(Problem(name, (), f"unknown variable{hint}", (2, 0)))
+
+    def _unknown_variables(self, known: set[str]) -> Iterator[str]:
+        for name, value in sorted(self._sources.environ.items()):
+            if not name.startswith(PREFIX) or not value or name == CONFIG_VARIABLE:
+                continue
+            rest = name.removeprefix(PREFIX)
+            linked = _SERVICE_LINK.fullmatch(rest) or (
+                rest.endswith("PORT") and value.startswith(("tcp://", "udp://", "sctp://"))
+            )
+            if name not in known and name.removesuffix("_FILE") not in known and not linked:
+                yield name
+
+    def _flags(self) -> None:
+        for key, text in self._sources.flags.items():
+            if option := self._options.get(key):
+                self._set(Entry(option, text, option.flag, 3))
+            elif option := self._secret_file(key):
+                self._from_file(option, text, f"{option.flag}-file", 3)
+            else:
+                flag = "--" + key.replace(".", "-").replace("_", "-")
+                message = f"unknown option{self.suggestion(tuple(key.split('.')))}"
+                self.problems.append(Problem(flag, (), message, (3, 0)))
+
+    def _from_file(self, option: Option, path: str, source: str, rank: int) -> None:
+        text = self._read(path)
+        if isinstance(text, str):
+            self._set(Entry(option, text, source, rank))
+        else:
+            self._report(option.key, source, rank, _why_unread(text))
+
+    def _read(self, path: str) -> str | OSError | ValueError:
+        try:
+            return self._read_file(path).removesuffix("\n").removesuffix("\r")
+        except (OSError, ValueError) as exc:
+            return exc
+
+    def _set(self, entry: Entry) -> None:
+        """Keep ``entry``; a text for a mapping or a list may be YAML or JSON."""
+        option, value = entry.option, entry.value
+        nested = option.form in _NESTED or (
+            option.form in _LISTS and isinstance(value, str) and value.lstrip().startswith("[")
+        )
+        if nested and isinstance(value, str):
+            try:
+                value = read_document(value, None).value
+            except BadDocument as exc:
+                self.entries[option.key] = entry
+                self.broken.add(option.key)
+                self.problems.append(self.problem(option.path, str(exc)))
+                return
+        if option.entry:
+            value = _without_empty(value, _names(option.entry))
+        self.entries[option.key] = Entry(option, value, entry.source, entry.rank)
+
+
+def _names(model: type[Section]) -> frozenset[str]:
+    """Every name that an entry knows, at any depth."""
+    names: set[str] = set()
+    for option in options(model):
+        names.update(option.path)
+        if option.entry:
+            names |= _names(option.entry)
+    return frozenset(names)
+
+
+def _without_empty(value: object, known: frozenset[str]) -> object:
+    """Known keys that were written without a value count as not written."""
+    if isinstance(value, list):
+        return [_without_empty(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without_empty(inner, known)
+        for key, inner in value.items()
+        if inner is not None or key not in known
+    }
+
+
+def _why_unread(exc: OSError | ValueError) -> str:
+    reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+    return f"the file cannot be read: {reason or 'no reason given'}"

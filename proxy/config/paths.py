@@ -1,0 +1,44 @@
+"""Where our own endpoints live, once prefix and overrides are applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPaths:
+    """Absolute paths of our endpoints; ``static`` ends with a slash, the others are exact."""
+
+    start: str
+    callback: str
+    sign_in: str
+    sign_out: str
+    signed_out: str
+    ping: str
+    ready: str
+    auth: str
+    userinfo: str
+    identity: str
+    jwks: str
+    static: str
+
+
+def endpoint_paths(settings: Settings) -> EndpointPaths:
+    """The paths that ``server.prefix`` and ``paths`` lead to."""
+    prefix, paths = settings.server.prefix, settings.paths
+    return EndpointPaths(
+        start=paths.start or f"{prefix}/start",
+        callback=paths.callback or f"{prefix}/callback",
+        sign_in=paths.sign_in or f"{prefix}/sign_in",
+        sign_out=paths.sign_out or f"{prefix}/sign_out",
+        signed_out=paths.signed_out or f"{prefix}/signed_out",
+        ping=paths.ping,
+        ready=paths.ready,
+        auth=f"{prefix}/auth",
+        userinfo=f"{prefix}/userinfo",
+        identity=f"{prefix}/identity",
+        jwks=f"{prefix}/.well-known/jwks.json",
+        static=f"{prefix}/static/",
+    )

@@ -1,0 +1,334 @@
+"""THE declaration of every option: one field is one option, wherever it is written.
+
+From each field come its key in the file, ``AUTH_PROXY_SECTION_KEY`` in the environment, the
+flag ``--section-key``, its checks, and its lines in the generated pages.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from proxy.config.types import (
+    Duration,
+    EndpointPath,
+    HttpUrl,
+    Listen,
+    ListenOrOff,
+    Networks,
+    PublicUrl,
+    Secret,
+    Secrets,
+    Size,
+    Strings,
+)
+
+
+class Access(StrEnum):
+    """Who may use a route."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    PUBLIC = "public"
+
+
+class Section(BaseModel):
+    """A frozen group of options; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def option(default: Any, description: str, **extra: Any) -> Any:
+    """A field with its help text; ``...`` as the default makes it required."""
+    return Field(default, description=description, **extra)
+
+
+class Server(Section):
+    listen: Listen = option("127.0.0.1:4180", "address and port that people reach, as host:port")
+    private_listen: ListenOrOff = option(
+        "127.0.0.1:4181",
+        "address and port for /metrics, /ready with detail and JWKS; off switches it off",
+    )
+    prefix: str = option(
+        "/oauth2", "path under which our own endpoints live", pattern=r"^/[\w.-]+$"
+    )
+    trusted_proxies: Networks = option(
+        (), "networks whose X-Forwarded-* headers are believed; nobody's by default"
+    )
+    hosts: Strings = option(
+        (), "further host names to answer for, besides that of public_url; '*' for any"
+    )
+    drain_timeout: Duration = option("30s", "how long running requests may take at shutdown")
+    keepalive_timeout: Duration = option("75s", "how long an idle client connection is kept")
+    max_header_size: Size = option("32KiB", "limit on all header lines of a request together")
+    max_headers: int = option(100, "limit on the number of header lines", ge=10, le=1000)
+    max_url_size: Size = option("8KiB", "limit on the request target")
+    max_body_size: Size = option(0, "limit on a request's body; 0 sets none")
+
+
+class Paths(Section):
+    start: EndpointPath = option("", "path that begins a sign-in; empty means {prefix}/start")
+    callback: EndpointPath = option("", "the redirect URI's path; empty means {prefix}/callback")
+    sign_in: EndpointPath = option("", "the sign-in page; empty means {prefix}/sign_in")
+    sign_out: EndpointPath = option("", "path that signs out; empty means {prefix}/sign_out")
+    signed_out: EndpointPath = option(
+        "", "where the provider returns after sign-out; empty means {prefix}/signed_out"
+    )
+    ping: EndpointPath = option("/ping", "liveness: answers 200 without touching anything")
+    ready: EndpointPath = option("/ready", "readiness: 200 or 503 without detail")
+
+
+class Provider(Section):
+    issuer_url: HttpUrl | None = option(
+        None, "the provider's issuer, exactly as its tokens name it; its metadata is discovered"
+    )
+    server_metadata_url: HttpUrl | None = option(
+        None, "the provider's metadata document, where it is not below issuer_url"
+    )
+    client_id: str = option("", "the client id that the provider gave")
+    client_secret: Secret = option(
+        Secret(""), "the client secret; leave out for a public client (token_auth_method: none)"
+    )
+    scope: str = option("openid email profile", "scopes to ask for, separated by spaces")
+    token_auth_method: Literal["auto", "client_secret_basic", "client_secret_post", "none"] = (
+        option("auto", "how to authenticate at the token endpoint; auto follows the metadata")
+    )
+    pkce: Literal["auto", "on", "off"] = option(
+        "auto",
+        "PKCE with S256; auto switches it off only if the provider lists methods without S256",
+    )
+    id_token_algorithms: Strings = option(
+        ("RS256", "ES256", "PS256", "EdDSA"),
+        "signature algorithms accepted for ID tokens; HS256 only if named here; never none",
+    )
+    authorization_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
+    token_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
+    userinfo_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
+    jwks_uri: HttpUrl | None = option(None, "overrides or replaces discovery")
+    end_session_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
+    discovery: bool = option(True, "read the metadata document; false needs the endpoints above")
+    claims_source: Literal["merge", "userinfo", "id_token"] = option(
+        "merge", "where claims come from: ID token and userinfo merged, or only one of them"
+    )
+    userinfo_format: Literal["auto", "json", "jwt"] = option(
+        "auto", "what userinfo must be: JSON, a signed JWT, or whichever the provider sends"
+    )
+    authorization_params: dict[str, str] = option(
+        {}, "fixed extra parameters for the authorization request, such as prompt or acr_values"
+    )
+    allowed_login_params: Strings = option(
+        (), "parameters that a link to the start path may pass on, such as login_hint"
+    )
+    extra_headers: dict[str, str] = option({}, "headers added to calls to the provider")
+    allow_insecure_http: bool = option(
+        False, "accept http URLs that are not on this machine (a test network only)"
+    )
+    ca_file: str = option("", "PEM file of certificate authorities to trust for the provider")
+    timeout: Duration = option("10s", "limit on each call to the provider")
+    clock_skew: Duration = option("60s", "tolerance for iat, nbf and exp")
+    metadata_ttl: Duration = option("1h", "how long metadata and keys are kept before a re-read")
+
+
+class Claims(Section):
+    """Which claim becomes what: an exact name first, else a path such as realm_access.roles."""
+
+    user: str = option("sub", "the person's stable id")
+    email: str = option("email", "the e-mail address")
+    name: Strings = option(("name",), "display name; several claims are joined by a space")
+    preferred_username: str = option("preferred_username", "the name people type")
+    groups: Strings = option(("groups",), "claims whose values are groups; all are united")
+    groups_separator: str = option(",", "splits a group claim that is one text", min_length=1)
+    extra: Strings = option((), "further claims to keep for headers, rules and the identity JWT")
+
+
+class EmailVerified(StrEnum):
+    REQUIRE = "require"
+    IF_PRESENT = "if_present"
+    IGNORE = "ignore"
+
+
+class Groups(Section):
+    any: Strings = option((), "one of these groups is needed")
+    all: Strings = option((), "every one of these groups is needed")
+
+
+class ClaimRule(Section):
+    """A condition on one claim; all of its parts must hold."""
+
+    claim: str = option(..., "name or path of the claim", min_length=1, examples=["roles"])
+    any_of: Strings = option(
+        (), "the claim (or one of its values) is one of these", examples=[["member"]]
+    )
+    all_of: Strings = option((), "the claim holds all of these")
+    equals: str | None = option(None, "the claim is exactly this")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ClaimRule:
+        if not self.any_of and not self.all_of and self.equals is None:
+            raise ValueError("a claim rule needs any_of, all_of or equals")
+        return self
+
+
+class Rule(Section):
+    """Conditions on a person; each kind that is given must hold."""
+
+    email_domains: Strings = option(
+        (), "domains: example.org exactly, .example.org for its subdomains, * for any"
+    )
+    emails: Strings = option((), "addresses let in besides those of email_domains")
+    groups: Groups = option(Groups(), "groups that are needed")
+    claims: tuple[ClaimRule, ...] = option((), "conditions on other claims")
+    acr_values: Strings = option((), "authentication context classes that are strong enough")
+
+
+class AccessRules(Rule):
+    email_verified: EmailVerified = option(
+        EmailVerified.IF_PRESENT,
+        "require: only verified addresses; if_present: refuse when the provider says "
+        "unverified; ignore",
+    )
+    help_url: HttpUrl | None = option(None, "shown to people who are denied")
+    support_email: str = option("", "shown to people who are denied")
+
+
+class SessionSettings(Section):
+    lifetime: Duration = option("12h", "absolute end of a session after sign-in")
+    idle_timeout: Duration = option("4h", "end of a session that nobody uses; 0 sets none")
+    refresh_every: Duration = option(
+        0, "how often tokens are refreshed and the access rules judged again; 0 means never"
+    )
+
+
+class Cookie(Section):
+    secret: Secrets = option(
+        (), "32 random bytes, or a list of such, newest first; make one: auth-proxy keys secret"
+    )
+    name: str = option(
+        "",
+        "base name; empty means __Host-auth_proxy on https, auth_proxy on http",
+        pattern=r"^[\w-]*$",
+    )
+    domain: str = option("", "cookie domain, to share sessions between subdomains")
+    same_site: Literal["Lax", "None"] = option(
+        "Lax", "the SameSite attribute; Strict would be withheld on the way back from the provider"
+    )
+    secure: bool | None = option(None, "the Secure attribute; by default it follows public_url")
+
+
+class Login(Section):
+    enabled: bool = option(True, "false answers 503 to sign-ins; sessions go on")
+    attempt_ttl: Duration = option("10m", "how long a begun sign-in may take")
+    max_attempts: int = option(5, "sign-ins begun at once in one browser (tabs)", ge=1, le=7)
+    redirect_hosts: Strings = option(
+        (), "further hosts that rd may name: host, host:port or .domain for its subdomains"
+    )
+    max_bounces: int = option(3, "sign-ins in a row before a page explains the loop", ge=1, le=20)
+
+
+class IdentityJwt(Section):
+    header: str = option(
+        "X-Forwarded-Identity", "header that carries the JWT", pattern=r"^[A-Za-z0-9-]+$"
+    )
+    issuer: str = option("", "iss; empty means public_url")
+    audience: Strings = option(("api",), "aud; a route may override it")
+    scope: str = option("playground", "scope, separated by spaces")
+    ttl: Duration = option("1h", "life of a JWT, never past the session's end; 5m is a good choice")
+    algorithm: Literal["ES256", "RS256", "EdDSA", "HS256"] = option("ES256", "signature algorithm")
+    signing_key_files: Strings = option(
+        (), "PEM private keys: the first signs, all are published; none makes one at start"
+    )
+    shared_secret: Secret = option(Secret(""), "key for HS256, at least 32 bytes, not published")
+    claims: Strings = option(
+        (
+            "email",
+            "email_verified",
+            "name",
+            "preferred_username",
+            "groups",
+            "acr",
+            "amr",
+            "auth_time",
+        ),
+        "claims to include besides sub, jti, sid, scope, iss, aud, iat, exp and idp_iss",
+    )
+    max_groups: int = option(100, "groups beyond this are cut, marked by groups_truncated", ge=1)
+
+
+class Headers(Section):
+    identity: bool = option(True, "send X-Forwarded-User, -Email, -Groups, -Preferred-Username")
+    access_token: bool = option(
+        False, "send the provider's access token as X-Forwarded-Access-Token"
+    )
+    extra: dict[str, str] = option({}, "further headers from claims, such as X-Siret: siret")
+    strip_session_cookie: bool = option(True, "keep our cookies from the upstream")
+    allow_underscores: bool = option(False, "let header names with _ pass to the upstream")
+
+
+class Forwarding(Section):
+    connect_timeout: Duration = option("5s", "limit on connecting to an upstream")
+    response_timeout: Duration = option("120s", "limit on waiting for the response's head")
+    idle_timeout: Duration = option("10m", "limit on silence in the middle of a body")
+    max_connections: int = option(256, "connections to one upstream at once", ge=1)
+    queue_timeout: Duration = option("10s", "limit on waiting for a free connection")
+    keepalive: Duration = option("60s", "how long an idle upstream connection is kept")
+    ca_file: str = option("", "PEM file of certificate authorities to trust for upstreams")
+    verify: bool = option(True, "verify the certificates of https upstreams")
+
+
+class Route(Section):
+    path: str = option(
+        ..., "'/ping' is exactly that; '/api/*' is /api and all below it", examples=["/api/*"]
+    )
+    methods: Strings = option((), "methods that the route is for; empty means all")
+    upstream: HttpUrl | None = option(None, "where to send; empty means the global upstream")
+    rewrite: str | None = option(None, "replaces the matched prefix: '/' turns /api/x into /x")
+    access: Access = option(
+        Access.REQUIRED, "required; optional (identity if there is one); public (never any)"
+    )
+    rule: Rule = option(Rule(), "further conditions, besides the global access rules")
+    authorization: Literal["keep", "strip", "replace"] = option(
+        "keep", "the Authorization header: keep, strip, or replace by the identity JWT"
+    )
+    passthrough_prefixes: Strings = option(
+        (), "bearer keys that start so pass without a session and without an identity"
+    )
+    audience: Strings = option((), "aud of the identity JWT on this route")
+    preserve_host: bool = option(True, "send the client's Host; false sends the upstream's own")
+    origins: Strings = option((), "further origins that may open WebSockets")
+    api: bool = option(False, "always answer 401 instead of redirecting to sign in")
+
+
+class Auth(Section):
+    disabled: bool = option(False, "development only: forward everything, without any identity")
+    disabled_on_public_address: bool = option(
+        False, "allow auth.disabled on an address that others can reach"
+    )
+
+
+class Log(Section):
+    format: Literal["json", "text"] = option("text", "one JSON object a line, or text")
+    level: Literal["debug", "info", "warning", "error"] = option("info", "least level written")
+    access: bool = option(True, "write one line for each request")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    public_url: PublicUrl = option(..., "what people type: https://app.example.org")
+    upstream: HttpUrl | None = option(None, "where requests go: http://app:8501")
+    provider: Provider = option(Provider(), "the OpenID provider")
+    cookie: Cookie = option(Cookie(), "our cookies")
+    access: AccessRules = option(AccessRules(), "who may come in")
+    session: SessionSettings = option(SessionSettings(), "how long a sign-in lasts")
+    identity: IdentityJwt = option(IdentityJwt(), "the signed identity that upstreams get")
+    headers: Headers = option(Headers(), "the other headers that upstreams get")
+    routes: tuple[Route, ...] = option((), "paths that differ from the rest")
+    claims: Claims = option(Claims(), "which claim becomes what")
+    login: Login = option(Login(), "the sign-in flow")
+    paths: Paths = option(Paths(), "paths of our endpoints, if the provider knows others")
+    server: Server = option(Server(), "listening")
+    forwarding: Forwarding = option(Forwarding(), "how upstreams are spoken to")
+    auth: Auth = option(Auth(), "authentication as a whole")
+    log: Log = option(Log(), "what is written to standard error")

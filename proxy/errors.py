@@ -1,0 +1,121 @@
+"""Every error: a reason code for machines, a status, and the words a person may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused or failed: one word for log, metric, page and documentation.
+
+    docs/reasons.md explains each; a test fails when one is missing there.
+    """
+
+    # the request itself
+    BAD_TARGET = "bad_target"
+    BAD_HOST = "bad_host"
+    BAD_HEADER = "bad_header"
+    BAD_BODY = "bad_body"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_FOUND = "not_found"
+    ORIGIN_REFUSED = "origin_refused"
+    EXPECTATION_FAILED = "expectation_failed"
+    TOO_LARGE = "too_large"
+    # who is asking
+    NO_SESSION = "no_session"
+    EMAIL_MISSING = "email_missing"
+    EMAIL_UNVERIFIED = "email_unverified"
+    EMAIL_NOT_ALLOWED = "email_not_allowed"
+    GROUP_NOT_ALLOWED = "group_not_allowed"
+    CLAIM_NOT_ALLOWED = "claim_not_allowed"
+    ACR_NOT_ALLOWED = "acr_not_allowed"
+    IDENTITY_INCOMPLETE = "identity_incomplete"
+    # a sign-in that did not complete
+    ATTEMPT_MISSING = "attempt_missing"
+    ATTEMPT_EXPIRED = "attempt_expired"
+    STATE_MISSING = "state_missing"
+    CODE_MISSING = "code_missing"
+    DUPLICATE_PARAMETER = "duplicate_parameter"
+    ISSUER_MISMATCH = "issuer_mismatch"
+    PROVIDER_DENIED = "provider_denied"
+    PROVIDER_ERROR = "provider_error"
+    LOGIN_LOOP = "login_loop"
+    LOGIN_DISABLED = "login_disabled"
+    # what the provider answered
+    TOKEN_REFUSED = "token_refused"
+    TOKEN_RESPONSE_INVALID = "token_response_invalid"
+    ID_TOKEN_MISSING = "id_token_missing"
+    ID_TOKEN_INVALID = "id_token_invalid"
+    NONCE_MISMATCH = "nonce_mismatch"
+    USERINFO_INVALID = "userinfo_invalid"
+    USERINFO_SUBJECT_MISMATCH = "userinfo_subject_mismatch"
+    NO_CLAIMS = "no_claims"
+    PROVIDER_UNREACHABLE = "provider_unreachable"
+    PROVIDER_TIMEOUT = "provider_timeout"
+    PROVIDER_METADATA_INVALID = "provider_metadata_invalid"
+    # the upstream
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_INVALID = "upstream_invalid"
+    UPSTREAM_BUSY = "upstream_busy"
+    # ours
+    CROSS_SITE = "cross_site"
+    LOGOUT_STATE_MISMATCH = "logout_state_mismatch"
+    SESSION_TOO_LARGE = "session_too_large"
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL = "internal_error"
+    # not failures: the audit line of a good outcome
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+
+
+class ProxyError(Exception):
+    """Something that should not happen: ``reason`` is public, ``detail`` is for the log only."""
+
+    status = 500
+
+    def __init__(self, reason: Reason, detail: str = "", *, status: int | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail
+        if status is not None:
+            self.status = status
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; ``problems`` holds one line for each thing wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class BadRequest(ProxyError):
+    """A request that could be read in two ways, or in none."""
+
+    status = 400
+
+
+class LoginError(ProxyError):
+    """A sign-in that must not become a session."""
+
+    status = 403
+
+
+class ProviderError(ProxyError):
+    """The provider could not be asked, or answered what cannot be believed."""
+
+    status = 502
+
+
+class UpstreamError(ProxyError):
+    """The upstream could not be reached, was too slow, or did not speak HTTP."""
+
+    status = 502
+
+
+class StoreError(ProxyError):
+    """The session store cannot answer: not the same as "no session"."""
+
+    status = 503

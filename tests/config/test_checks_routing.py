@@ -1,0 +1,129 @@
+"""The rules about routes, headers, paths and people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.config.configurations import MINIMAL, problems_of
+
+
+def reported(flags: Mapping[str, str], text: str = MINIMAL) -> str:
+    return "\n".join(problems_of(text, flags=flags))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/a*", id="a star in a segment"),
+        pytest.param("/*/a", id="a star in the middle"),
+        pytest.param("/a/**", id="two stars"),
+        pytest.param("/a%2fb", id="an escape"),
+        pytest.param("//a", id="two slashes"),
+        pytest.param("/a/../b", id="a dot segment"),
+        pytest.param("/a?b", id="a query"),
+        pytest.param("a", id="no slash at the start"),
+        pytest.param("/a b", id="a space"),
+    ],
+)
+def test_paths_that_no_route_may_have(path: str) -> None:
+    assert "routes.0.path: " in reported({"routes": f'[{{"path": "{path}"}}]'})
+
+
+@pytest.mark.parametrize("path", ["/", "/*", "/a", "/a/", "/a/*", "/a.b/~c/*", "/_event"])
+def test_paths_that_a_route_may_have(path: str) -> None:
+    assert reported({"routes": f'[{{"path": "{path}"}}]'}) == ""
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        pytest.param(
+            "[{path: /a}, {path: /a}]", "routes.1: the same path and method as routes.0", id="same"
+        ),
+        pytest.param(
+            "[{path: /a, methods: [GET, POST]}, {path: /a, methods: [POST]}]",
+            "routes.1: the same path and method as routes.0",
+            id="overlapping methods",
+        ),
+        pytest.param("[{path: /a, methods: [get]}]", "'get' is not a method", id="lower case"),
+        pytest.param("[{path: /a, rewrite: b}]", "rewrite: starts with /", id="relative rewrite"),
+    ],
+)
+def test_routes_that_contradict(routes: str, expected: str) -> None:
+    assert expected in reported({"routes": routes})
+
+
+def test_one_path_may_have_routes_for_different_methods() -> None:
+    assert reported({"routes": "[{path: /a, methods: [GET]}, {path: /a}]"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        pytest.param("[{path: /a, upstream: 'http://a'}]", "not set: upstream", id="only a part"),
+        pytest.param("[{path: '/*', upstream: 'http://a'}]", "", id="a route for everything"),
+        pytest.param(
+            "[{path: '/*', upstream: 'http://a', methods: [GET]}]",
+            "not set: upstream",
+            id="GET only",
+        ),
+        pytest.param(
+            "[{path: '/*', upstream: 'http://a'}, {path: /b}]",
+            "routes.1.upstream: is needed",
+            id="a route without one",
+        ),
+    ],
+)
+def test_without_a_global_upstream_every_path_needs_one(routes: str, expected: str) -> None:
+    found = reported({"routes": routes}, MINIMAL.replace("upstream: http://app:8501\n", ""))
+    assert expected in found
+    assert bool(expected) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        pytest.param({"headers.extra": "{'X Y': a}"}, "not a valid header name", id="a space"),
+        pytest.param({"headers.extra": "{x_forwarded_USER: a}"}, "another meaning", id="ours"),
+        pytest.param({"headers.extra": "{Host: a}"}, "another meaning", id="host"),
+        pytest.param({"headers.extra": "{X-Forwarded-Identity: a}"}, "another", id="the JWT's"),
+        pytest.param({"headers.extra": "{X-A: a, x_a: b}"}, "same header", id="twice"),
+        pytest.param({"headers.extra": "{X-A: ''}"}, "name of a claim", id="no claim"),
+        pytest.param({"identity.header": "Cookie"}, "identity.header: Cookie", id="JWT as cookie"),
+        pytest.param(
+            {"paths.callback": "/oauth2/start"}, "paths.callback: /oauth2/start is", id="one path"
+        ),
+        pytest.param({"paths.ping": ""}, "paths.ping: must not be empty", id="no ping"),
+        pytest.param(
+            {"paths.start": "/a/../b"}, "paths.start: a path starts", id="dot segments in our paths"
+        ),
+        pytest.param({"access.email_domains": "@example.org"}, "without the @", id="an at sign"),
+        pytest.param({"access.email_domains": "exa mple.org"}, "not a domain", id="a space there"),
+        pytest.param({"access.emails": "a@b@c.org"}, "not an e-mail address", id="two at signs"),
+        pytest.param({"access.emails": "example.org"}, "not an e-mail address", id="no at sign"),
+        pytest.param(
+            {"routes": "[{path: /a, rule: {email_domains: ['x@y']}}]"},
+            "routes.0.rule.email_domains",
+            id="in a route",
+        ),
+    ],
+)
+def test_what_is_refused(flags: Mapping[str, str], expected: str) -> None:
+    assert expected in reported(flags)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param({"access.email_domains": "*,example.org,.lyon.fr,*.paris.fr"}, id="domains"),
+        pytest.param({"access.emails": "jean.dupont@example.org"}, id="an address"),
+        pytest.param({"headers.extra": "{X-Siret: siret}"}, id="a header"),
+        pytest.param(
+            {"paths.callback": "/v1/auth/auth", "paths.start": "/v1/auth/login"}, id="E4.1"
+        ),
+    ],
+)
+def test_what_is_accepted(flags: Mapping[str, str]) -> None:
+    assert reported(flags) == ""

@@ -1,0 +1,63 @@
+"""The generated texts are true."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from proxy.config.declaration import options
+from proxy.config.render import example, json_schema, options_page
+from tests.config.configurations import SECRET, load_text, problems_of
+
+ENVIRON = {
+    "OIDC_ISSUER_URL": "https://idp.example.org/",
+    "OIDC_CLIENT_ID": "app",
+    "OIDC_CLIENT_SECRET": "tiger # in: the tank",
+    "COOKIE_SECRET": SECRET,
+}
+
+
+def test_the_example_loads_when_its_variables_are_set() -> None:
+    settings = load_text(example(), ENVIRON)
+    assert settings.provider.client_secret.reveal() == "tiger # in: the tank"
+    assert settings.upstream == "http://127.0.0.1:8501"
+
+
+def test_the_example_names_every_variable_that_it_needs() -> None:
+    found = problems_of(example())
+    assert len(found) == len(ENVIRON)
+    assert all("is not set" in problem for problem in found)
+
+
+def test_the_example_shows_the_defaults() -> None:
+    """With every option uncommented it still loads, and means the same."""
+    whole = re.sub(r"(?m)^( *)#(?=[a-z_]+:| {2,})", r"\1", example())
+    settings = load_text(whole, ENVIRON)
+    plain = load_text(example(), ENVIRON)
+    access = settings.access.model_copy(update={"claims": ()})
+    same = settings.model_copy(update={"routes": (), "access": access})
+    assert same == plain
+    assert settings.routes[0].path == "/api/*"
+    assert settings.access.claims[0].any_of == ("member",)
+
+
+def test_the_example_and_the_page_mention_every_option() -> None:
+    text, page = example(), options_page()
+    for option in options():
+        assert re.search(rf"(?m)^ *#? *{option.path[-1]}:", text), option.key
+        assert f"| `{option.key}` | `{option.variable}`" in page
+        assert f"`{option.flag}`" in page
+
+
+def test_table_rows_have_as_many_cells_as_their_head() -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", options_page(), re.MULTILINE):
+        rows = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
+        assert len(set(rows)) == 1
+
+
+def test_the_schema_knows_every_section_and_allows_secret_files() -> None:
+    schema = json.loads(json_schema())
+    assert "required" not in schema
+    assert "client_secret_file" in schema["$defs"]["Provider"]["properties"]
+    assert schema["$defs"]["Route"]["required"] == ["path"]
+    assert schema["additionalProperties"] is False
