@@ -1,0 +1,53 @@
+"""JSON from outside, read so that it can mean only one thing."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+
+def read_object(data: bytes, limit: int) -> dict[str, object]:
+    """The JSON object in ``data``, which may hold at most ``limit`` bytes.
+
+    Stricter than ``json.loads``: UTF-8 only, no member name twice (readers disagree on which
+    one counts), no NaN and no Infinity. Raises ValueError whose text never quotes a value.
+    """
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    try:
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"not JSON (at character {exc.pos})") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {_kind(value)}, not an object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member name comes twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case list():
+            return "array"
+        case str():
+            return "text"
+        case bool():
+            return "boolean"
+    return "number"
