@@ -1,0 +1,105 @@
+"""Session ↔ bytes, versioned. What cannot be read is no session, never an error."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from types import MappingProxyType
+from typing import Any, Final
+
+from proxy.errors import ProxyError, Reason
+from proxy.model import Identity, Session, Tokens
+
+_VERSION: Final = 1
+_MAX: Final = 256 * 1024
+"""Bytes that a session may unpack to; a box is authenticated, so this only guards mistakes."""
+_TEXTS: Final = ("iss", "sub", "user", "email", "name", "username", "acr")
+
+
+def dump(session: Session) -> bytes:
+    """A session as compressed JSON. Raises ProxyError(SESSION_TOO_LARGE) if none would read it."""
+    who, tokens = session.identity, session.tokens
+    document = {
+        "v": _VERSION,
+        "id": session.id,
+        "t": [session.created_at, session.expires_at, session.seen_at],
+        "sid": session.provider_sid,
+        "refresh": session.refresh_at,
+        "who": {
+            "iss": who.issuer,
+            "sub": who.subject,
+            "user": who.user,
+            "email": who.email,
+            "verified": who.email_verified,
+            "name": who.name,
+            "username": who.preferred_username,
+            "groups": who.groups,
+            "acr": who.acr,
+            "amr": who.amr,
+            "auth_time": who.auth_time,
+            "claims": dict(who.claims),
+        },
+        "tokens": [tokens.id_token, tokens.access_token, tokens.refresh_token, tokens.expires_at],
+    }
+    raw = json.dumps(document, separators=(",", ":")).encode()
+    if len(raw) > _MAX:
+        raise ProxyError(Reason.SESSION_TOO_LARGE, f"{len(raw)} bytes before compression")
+    return zlib.compress(raw, 6)
+
+
+def load(data: bytes) -> Session | None:
+    """The session that ``dump`` wrote, or None for anything else."""
+    try:
+        unpacker = zlib.decompressobj()
+        raw = unpacker.decompress(data, _MAX)
+        document = json.loads(raw) if unpacker.eof else None
+        return _read(document) if isinstance(document, dict) else None
+    except (zlib.error, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _read(document: dict[str, Any]) -> Session | None:
+    if document["v"] != _VERSION:
+        return None
+    who = document["who"]
+    created_at, expires_at, seen_at = map(float, document["t"])
+    id_token, access_token, refresh_token, token_end = document["tokens"]
+    moments = (created_at, expires_at, seen_at, document["refresh"] or 0, token_end or 0)
+    if not all(map(math.isfinite, moments)):
+        return None  # nothing is ever later than NaN
+    texts = [who[name] for name in _TEXTS] + [document["id"], document["sid"]]
+    texts += [id_token, access_token, refresh_token]
+    lists = (who["groups"], who["amr"])
+    if not _are_texts(texts) or not all(map(_are_texts, lists)):
+        return None
+    if not isinstance(who["verified"], bool | None):
+        return None
+    identity = Identity(
+        issuer=who["iss"],
+        subject=who["sub"],
+        user=who["user"],
+        email=who["email"],
+        email_verified=who["verified"],
+        name=who["name"],
+        preferred_username=who["username"],
+        groups=tuple(who["groups"]),
+        acr=who["acr"],
+        amr=tuple(who["amr"]),
+        auth_time=who["auth_time"],
+        claims=MappingProxyType(dict(who["claims"])),
+    )
+    return Session(
+        id=document["id"],
+        identity=identity,
+        tokens=Tokens(id_token, access_token, refresh_token, token_end),
+        created_at=created_at,
+        expires_at=expires_at,
+        seen_at=seen_at,
+        provider_sid=document["sid"],
+        refresh_at=document["refresh"],
+    )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
