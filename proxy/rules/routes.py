@@ -1,0 +1,175 @@
+"""Compile and match routes. Our own endpoints are routes too, and are matched first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from proxy.config.settings import Access, Settings
+from proxy.config.settings import Route as RouteSettings
+from proxy.rules.access import ANYONE, Rules
+
+_PARAMETERS: Final = re.compile(r";[^/]*")
+_DEFAULT_PORT: Final = {"http": ":80", "https": ":443"}
+
+
+class Endpoint(Enum):
+    """Our own endpoints."""
+
+    PING = "ping"
+    READY = "ready"
+    START = "start"
+    CALLBACK = "callback"
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    SIGNED_OUT = "signed_out"
+    AUTH = "auth"
+    USERINFO = "userinfo"
+    IDENTITY = "identity"
+    JWKS = "jwks"
+    STATIC = "static"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes and who may send it there.
+
+    ``path`` ends in ``/*`` for a prefix. ``upstream`` is an absolute URL whose path, if any,
+    replaces nothing: it is put in front. ``rewrite`` replaces the matched prefix.
+    """
+
+    path: str
+    access: Access
+    upstream: str
+    methods: frozenset[str] = frozenset()
+    rules: Rules = ANYONE
+    rewrite: str | None = None
+    authorization: str = "keep"
+    passthrough: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    preserve_host: bool = True
+    origins: frozenset[str] = frozenset()
+    api: bool = False
+
+    @property
+    def base(self) -> str:
+        """The path without its ``/*``."""
+        return self.path.removesuffix("/*") if self.path.endswith("/*") else self.path
+
+    def rewritten(self, raw_path: str) -> str:
+        """The raw path that the upstream gets: the client's own, or ``rewrite`` instead of the
+        base, however the client spelled that, and the rest as the client wrote it.
+        """
+        if self.rewrite is None:
+            return raw_path
+        rest = _rest(raw_path, self.base)
+        return (self.rewrite.rstrip("/") + "/" + rest.lstrip("/")) if rest else self.rewrite
+
+
+def _rest(raw_path: str, base: str) -> str:
+    """What follows ``base`` in ``raw_path``, counting an escape as the one character it is."""
+    position = 0
+    for _ in range(len(base.encode())):
+        position += 3 if raw_path[position : position + 1] == "%" else 1
+    return raw_path[position:]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """All routes, compiled: ours by exact path, upstreams by exact path or longest prefix.
+
+    ``prefixes`` goes from the longest base to the shortest.
+    """
+
+    endpoints: dict[str, Endpoint]
+    static: str
+    prefix: str
+    exact: dict[str, tuple[Route, ...]] = field(default_factory=dict)
+    prefixes: dict[str, tuple[Route, ...]] = field(default_factory=dict)
+
+    def endpoint(self, path: str) -> Endpoint | None:
+        """The endpoint of ours at ``path``."""
+        found = self.endpoints.get(path)
+        if found is None and path.startswith(self.static):
+            return Endpoint.STATIC
+        return found
+
+    def match(self, path: str, method: str) -> Route | None:
+        """The upstream route for a decoded path: exact before prefix, longer before shorter.
+
+        A route for other methods is passed over. Nothing below our own prefix ever matches,
+        nor a path that leads elsewhere for a server which cuts ``;parameters`` off.
+        """
+        found = self._find(path, method)
+        if found is not None and ";" in path:
+            plain = re.sub("/+", "/", _PARAMETERS.sub("", path))
+            return found if self._find(plain, method) is found else None
+        return found
+
+    def _find(self, path: str, method: str) -> Route | None:
+        if path == self.prefix or path.startswith(self.prefix + "/"):
+            return None
+        for route in self.exact.get(path, ()):
+            if not route.methods or method in route.methods:
+                return route
+        for base, routes in self.prefixes.items():
+            if path == base or path.startswith(base + "/"):
+                for route in routes:
+                    if not route.methods or method in route.methods:
+                        return route
+        return None
+
+
+def compile_route(route: RouteSettings, settings: Settings) -> Route:
+    """One route of the settings, with the global rules folded in."""
+    upstream = route.upstream or settings.upstream
+    if upstream is None:
+        raise ValueError(f"route {route.path} has no upstream")
+    public = route.access is Access.PUBLIC or settings.auth.disabled
+    return Route(
+        path=route.path,
+        access=Access.PUBLIC if public else route.access,
+        upstream=upstream.rstrip("/"),
+        methods=frozenset(method.upper() for method in route.methods),
+        rules=Rules.compile(settings.access, route.rule),
+        rewrite=route.rewrite,
+        authorization=route.authorization,
+        passthrough=tuple(filter(None, route.passthrough_prefixes)),  # "" begins every key
+        audience=route.audience or settings.identity.audience,
+        preserve_host=route.preserve_host,
+        origins=frozenset(map(_origin, (settings.public_url, *route.origins))),
+        api=route.api,
+    )
+
+
+def _origin(url: str) -> str:
+    """As a browser writes it in Origin: lower case, no default port (RFC 6454 section 6.2)."""
+    origin = url.rstrip("/").lower()
+    return origin.removesuffix(_DEFAULT_PORT.get(origin.partition(":")[0], "/"))
+
+
+def compile_routes(settings: Settings, endpoints: dict[str, Endpoint], static: str) -> Routes:
+    """Every route of the settings; ``/*`` is added for the global upstream if nobody has it."""
+    declared = list(settings.routes)
+    if settings.upstream and not any(r.path == "/*" and not r.methods for r in declared):
+        declared.append(RouteSettings(path="/*"))
+    compiled = [compile_route(route, settings) for route in declared]
+    return Routes(
+        endpoints=endpoints,
+        static=static,
+        prefix=settings.server.prefix,
+        exact=_group(route for route in compiled if not route.path.endswith("/*")),
+        prefixes=_group(route for route in compiled if route.path.endswith("/*")),
+    )
+
+
+def _group(routes: Iterable[Route]) -> dict[str, tuple[Route, ...]]:
+    """By base path, longest first; among equals a route that names methods comes first."""
+    grouped: dict[str, tuple[Route, ...]] = {}
+    for route in routes:
+        both = (*grouped.get(route.base, ()), route)
+        grouped[route.base] = tuple(sorted(both, key=lambda r: not r.methods))
+    return dict(sorted(grouped.items(), key=lambda item: -len(item[0])))
