@@ -1,0 +1,179 @@
+"""Answers of our own: pages for people, JSON for programs, redirects. All uncacheable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from proxy.config.settings import Settings
+from proxy.errors import Reason
+from proxy.model import Kind, SetCookie
+from proxy.session.cookies import write
+from proxy.web.pages.render import STATIC_HEADERS, Pages, choose_language, page_headers, static
+from proxy.web.runtime import Runtime
+from proxy.web.visit import Visit
+
+_NO_STORE: Final = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+_WORDS: Final[Mapping[int, str]] = {
+    400: "The request could not be understood.",
+    401: "Sign in first.",
+    403: "This is not allowed.",
+    404: "There is nothing here.",
+    405: "This method is not allowed here.",
+    413: "The request's body is too large.",
+    414: "The address is too long.",
+    417: "Only the expectation 100-continue is understood.",
+    421: "This host name is not served here.",
+    431: "The request's headers are too large.",
+    502: "The service behind this proxy, or the sign-in service, did not answer properly.",
+    503: "This is not available at the moment. Try again soon.",
+    505: "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
+    504: "The service behind this proxy took too long to answer.",
+}
+
+
+class Answers:
+    """Makes the answers; ``runtime`` says where our pages are."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings: Settings = runtime.settings
+        self._pages = Pages(runtime.paths.static)
+
+    def finish(
+        self,
+        visit: Visit,
+        status: int,
+        body: bytes,
+        headers: Iterable[tuple[str, str]],
+        cookies: Iterable[SetCookie] = (),
+    ) -> web.Response:
+        """A response with the cookies of the visit and its request id."""
+        response = web.Response(status=status, body=body)
+        response.headers["Server"] = "auth-proxy"
+        response.headers["X-Request-Id"] = visit.id
+        for name, value in headers:
+            response.headers[name] = value
+        for cookie in (*visit.cookies, *cookies):
+            response.headers.add("Set-Cookie", write(cookie))
+        return response
+
+    def json(
+        self,
+        visit: Visit,
+        status: int,
+        document: Mapping[str, object],
+        headers: Iterable[tuple[str, str]] = (),
+        cookies: Iterable[SetCookie] = (),
+    ) -> web.Response:
+        body = json.dumps(document, ensure_ascii=False).encode()
+        kind = ("Content-Type", "application/json; charset=utf-8")
+        return self.finish(visit, status, body, (*_NO_STORE, kind, *headers), cookies)
+
+    def redirect(
+        self, visit: Visit, status: int, location: str, cookies: Iterable[SetCookie] = ()
+    ) -> web.Response:
+        return self.finish(visit, status, b"", (*_NO_STORE, ("Location", location)), cookies)
+
+    def page(
+        self,
+        visit: Visit,
+        status: int,
+        name: str,
+        cookies: Iterable[SetCookie] = (),
+        /,
+        **fields: object,
+    ) -> web.Response:
+        """One of our pages, in the person's language."""
+        language = choose_language(visit.language_wish)
+        access = self._settings.access
+        body = self._pages.render(
+            name,
+            language,
+            request_id=visit.id,
+            help_url=access.help_url or "",
+            support_email=access.support_email,
+            **fields,
+        )
+        return self.finish(visit, status, body, page_headers(language), cookies)
+
+    def refuse(
+        self,
+        visit: Visit,
+        status: int,
+        reason: Reason,
+        *,
+        retry_url: str = "",
+        email: str = "",
+        cookies: Iterable[SetCookie] = (),
+    ) -> web.Response:
+        """A refusal in the form that this client can use: a page, or JSON with the reason."""
+        visit.reason = reason
+        # A browser that should sign in is redirected: 401 is for programs, whoever asks.
+        if visit.kind is not Kind.NAVIGATION or status == 401:
+            return self._refuse_program(visit, status, reason, cookies)
+        if status == 403 and reason in DENIALS:
+            return self.page(
+                visit, status, "denied", cookies,
+                reason=reason, email=email, sign_out_url=self._runtime.paths.sign_out,
+            )  # fmt: skip
+        fields = {"reason": reason, "status": status, "retry_url": retry_url}
+        response = self.page(visit, status, "error", cookies, **fields)
+        if status == 503:
+            response.headers["Retry-After"] = "5"
+        return response
+
+    def _refuse_program(
+        self, visit: Visit, status: int, reason: Reason, cookies: Iterable[SetCookie]
+    ) -> web.Response:
+        document: dict[str, object] = {
+            "error": str(reason),
+            "message": _WORDS.get(status, "The request failed."),
+            "request_id": visit.id,
+        }
+        headers = []
+        if status == 401:
+            document["login_url"] = self.start_url("")
+            headers.append(("WWW-Authenticate", "Bearer"))
+        if status == 503:
+            headers.append(("Retry-After", "5"))
+        if status == 405:
+            ours = visit.target is not None and visit.target.path == self._runtime.paths.sign_out
+            headers.append(("Allow", "GET, HEAD, POST" if ours else "GET, HEAD"))
+        return self.json(visit, status, document, headers, cookies)
+
+    def start_url(self, return_to: str) -> str:
+        """The absolute URL that begins a sign-in and comes back to ``return_to``."""
+        url = self._runtime.public(self._runtime.paths.start)
+        return f"{url}?rd={quote(return_to, safe='/')}" if return_to else url
+
+    def file(self, visit: Visit, name: str) -> web.Response | None:
+        """A static file of our pages."""
+        found = static(name)
+        if found is None:
+            return None
+        kind, body = found
+        return self.finish(visit, 200, body, (*STATIC_HEADERS, ("Content-Type", kind)))
+
+
+DENIALS: Final = frozenset(
+    {
+        Reason.IDENTITY_INCOMPLETE,
+        Reason.EMAIL_MISSING,
+        Reason.EMAIL_UNVERIFIED,
+        Reason.EMAIL_NOT_ALLOWED,
+        Reason.GROUP_NOT_ALLOWED,
+        Reason.CLAIM_NOT_ALLOWED,
+        Reason.ACR_NOT_ALLOWED,
+    }
+)
+"""Reasons that are about the person: they see the page with a way out."""

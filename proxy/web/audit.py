@@ -1,0 +1,56 @@
+"""One line for each decision about a person: who, from where, what, and why."""
+
+from __future__ import annotations
+
+from proxy.errors import Reason
+from proxy.model import Identity
+from proxy.web.log import Log, redact
+from proxy.web.metrics import Metrics
+from proxy.web.visit import Visit
+
+
+class Audit:
+    """Writes login, denied, login_failed and logout lines, and counts them."""
+
+    def __init__(self, log: Log, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def signed_in(self, visit: Visit, person: Identity) -> None:
+        self._metrics.logins.inc()
+        self._write("login", visit, Reason.SIGNED_IN, person)
+
+    def denied(self, visit: Visit, reason: Reason, person: Identity) -> None:
+        self._metrics.refused.labels(str(reason)).inc()
+        self._write("denied", visit, reason, person)
+
+    def signed_out(self, visit: Visit, person: Identity | None) -> None:
+        self._metrics.logouts.inc()
+        self._write("logout", visit, Reason.SIGNED_OUT, person)
+
+    def refused(self, visit: Visit, reason: Reason, detail: str) -> None:
+        """A sign-in that failed before anybody was known."""
+        self._metrics.refused.labels(str(reason)).inc()
+        self._write("login_failed", visit, reason, None, detail)
+
+    def _write(
+        self,
+        event: str,
+        visit: Visit,
+        reason: Reason,
+        person: Identity | None,
+        detail: str = "",
+    ) -> None:
+        target = visit.target
+        fields: dict[str, object] = {
+            "reason": str(reason),
+            "client": target.client if target else visit.peer,
+            "request_id": visit.id,
+        }
+        if target:
+            fields["path"] = target.path
+        if person is not None:
+            fields |= {"iss": person.issuer, "sub": person.subject, "email": person.email}
+        if detail:
+            fields["detail"] = redact(detail)[:500]
+        self._log.audit(event, fields)

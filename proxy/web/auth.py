@@ -1,0 +1,147 @@
+"""Who is asking? For nginx, Traefik and Caddy (forward-auth), for apps, and for their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from proxy.config.settings import Groups, Rule
+from proxy.errors import Reason
+from proxy.rules.access import Condition
+from proxy.rules.assertion import fitting_groups
+from proxy.rules.gate import refresh_due
+from proxy.rules.headers import field_value
+from proxy.session.cookies import single
+from proxy.web.answers import Answers
+from proxy.web.audit import Audit
+from proxy.web.mint import Mint
+from proxy.web.refresh import Refresher
+from proxy.web.runtime import Runtime
+from proxy.web.sessions import Opened, Sessions
+from proxy.web.visit import Visit
+
+_CONSTRAINTS = ("allowed_groups", "allowed_emails", "allowed_email_domains")
+
+
+class Auth:
+    """``{prefix}/auth``, ``/userinfo`` and ``/identity``: 401 without a session, 403 if denied."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        sessions: Sessions,
+        refresher: Refresher | None,
+        mint: Mint,
+        answers: Answers,
+        audit: Audit,
+    ) -> None:
+        self._runtime = runtime
+        self._sessions = sessions
+        self._refresher = refresher
+        self._mint = mint
+        self._answers = answers
+        self._audit = audit
+
+    async def auth(self, visit: Visit) -> web.StreamResponse:
+        """202 with ``X-Auth-Request-*`` and the identity JWT, or 401, or 403 (R117).
+
+        ``allowed_groups``, ``allowed_emails`` and ``allowed_email_domains`` in the query
+        narrow the answer further, as a reverse proxy's own configuration may ask.
+        """
+        found = await self._allowed(visit)
+        if isinstance(found, Reason):
+            return self._refuse(visit, found)
+        person = found.session.identity
+        minted = self._mint.identity(found, self._runtime.settings.identity.audience, visit.now)
+        named = [
+            ("X-Auth-Request-User", person.user),
+            ("X-Auth-Request-Email", person.email),
+            ("X-Auth-Request-Preferred-Username", person.preferred_username),
+            (
+                "X-Auth-Request-Groups",
+                ",".join(g for g in fitting_groups(person, 1000) if "," not in g),
+            ),
+            (self._runtime.settings.identity.header, minted.jwt),
+        ]
+        if self._runtime.settings.headers.access_token:
+            named.append(("X-Auth-Request-Access-Token", found.session.tokens.access_token))
+        headers = [(name, field_value(value).decode()) for name, value in named if value]
+        headers.append(("Cache-Control", "no-store"))
+        return self._answers.finish(visit, 202, b"", headers)
+
+    async def userinfo(self, visit: Visit) -> web.StreamResponse:
+        """The person as JSON: no token in it (Pomerium CVE-2024-39315)."""
+        found = await self._allowed(visit)
+        if isinstance(found, Reason):
+            return self._refuse(visit, found)
+        person = found.session.identity
+        document = {
+            "user": person.user,
+            "email": person.email,
+            "name": person.name,
+            "preferredUsername": person.preferred_username,
+            "groups": list(person.groups),
+            "sub": person.subject,
+            "iss": person.issuer,
+            "expires_at": int(found.session.expires_at),
+        }
+        return self._answers.json(visit, 200, document)
+
+    async def identity(self, visit: Visit) -> web.StreamResponse:
+        """A current identity JWT, for whoever outlives the request that brought one (R116)."""
+        found = await self._allowed(visit)
+        if isinstance(found, Reason):
+            return self._refuse(visit, found)
+        minted = self._mint.identity(found, self._runtime.settings.identity.audience, visit.now)
+        document = {"token": minted.jwt, "token_type": "JWT", "expires_at": minted.expires_at}
+        return self._answers.json(visit, 200, document)
+
+    async def _allowed(self, visit: Visit) -> Opened | Reason:
+        opened = await self._sessions.find(visit.pairs, visit.now)
+        if opened is not None and self._refresher and refresh_due(opened.session, visit.now):
+            opened = await self._refresher.refresh(opened, visit.now)
+        if opened is None:
+            return Reason.NO_SESSION
+        person = opened.session.identity
+        visit.subject = person.subject
+        reason = self._runtime.access.denied(person)
+        for condition in constraints(parse_qsl(visit.goal.query, keep_blank_values=True)):
+            reason = reason or condition.denied(person)
+        if reason is not None:
+            self._audit.denied(visit, reason, person)
+            return reason
+        visit.cookies += await self._sessions.renewed(opened, visit.pairs, visit.now)
+        if single(visit.pairs, self._runtime.names.bounces) is not None:
+            # The session cookie came back: this browser is in no loop.
+            visit.cookies.append(self._runtime.jar.remove(self._runtime.names.bounces))
+        return opened
+
+    def _refuse(self, visit: Visit, reason: Reason) -> web.StreamResponse:
+        status = 401 if reason is Reason.NO_SESSION else 403
+        return self._answers.refuse(visit, status, reason)
+
+
+def constraints(query: Sequence[tuple[str, str]]) -> list[Condition]:
+    """The conditions in a forward-auth query: values of a kind are alternatives, kinds add up.
+
+    A parameter that is there but names nothing allows nobody.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in query:
+        if name in _CONSTRAINTS:
+            items = [item.strip() for item in value.split(",") if item.strip()]
+            given.setdefault(name, []).extend(items)
+    return [Condition.compile(_rule(name, tuple(values))) for name, values in given.items()]
+
+
+def _rule(name: str, values: tuple[str, ...]) -> Rule:
+    values = values or ("\0",)
+    match name:
+        case "allowed_groups":
+            return Rule(groups=Groups(any=values))
+        case "allowed_emails":
+            return Rule(emails=values)
+        case _:
+            return Rule(email_domains=values)

@@ -1,0 +1,155 @@
+"""Access and audit lines, as JSON or text, with one redactor for everything that is written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+# Between a name and its value, as in a query, a header, JSON, a repr, or any of them escaped.
+_IS: Final = (
+    r"(?:(?:\\*[\"'])?\s*(?:[=:]|%(?:25)*3[da])\s*(?:b?\\*[\"'])?"
+    r"|\\*[\"']\s*,\s*b?\\*[\"'])"
+)
+_SECRETS: Final = (
+    # a JWT, or the beginning of one
+    (re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}"), "[redacted]"),
+    # headers whose whole line is a secret
+    (re.compile(rf"(?i)((?:cookie|authorization){_IS})[^\r\n]+"), r"\1[redacted]"),
+    (
+        re.compile(
+            r"(?i)((?:(?<![a-z])|(?<=3f)|(?<=26))"
+            r"(?:code|state|nonce|code_verifier|client_secret|client_assertion|access_token"
+            r"|refresh_token|id_token|id_token_hint|logout_token|password)"
+            rf"{_IS})[^\s&\"',;\\]+"
+        ),
+        r"\1[redacted]",
+    ),
+    (re.compile(r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"), r"\1[redacted]"),
+    # user and password of a URL
+    (re.compile(r"(://)[^\s/@\"']+@"), r"\1[redacted]@"),
+)
+
+
+def redact(text: str) -> str:
+    """``text`` without tokens, codes, states, secrets or credentials.
+
+    Rather a harmless word too many than a secret too few.
+    """
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class Log:
+    """Writes one line an event to ``stream``; lines wait in memory until ``flush``.
+
+    ``schedule`` is called when the first line waits, and must arrange a ``flush`` soon; a
+    stream that cannot be written to loses lines (counted in ``dropped``), never requests.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float],
+        style: str = "text",
+        level: str = "info",
+        access: bool = True,
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._json = style == "json"
+        self._level = _LEVELS[level]
+        self._access = access
+        self._lines: list[str] = []
+        self.schedule: Callable[[], None] = self.flush
+        self.dropped = 0
+
+    def access(self, fields: dict[str, object]) -> None:
+        """The line of one finished request; ``fields`` hold no query, cookie or token."""
+        if self._access and self._level <= 20:
+            self._put("info", "access", fields)
+
+    def audit(self, event: str, fields: dict[str, object]) -> None:
+        """The line of a decision about a person: login, denied, logout. Always written."""
+        self._put("info", event, fields)
+
+    def event(self, level: str, message: str, fields: dict[str, object] | None = None) -> None:
+        """Anything else; ``level`` is debug, info, warning or error."""
+        if _LEVELS[level] >= self._level:
+            self._put(level, redact(message), fields or {})
+
+    def exception(self, exc: BaseException, request_id: str) -> None:
+        """A fault of ours, with where it happened and nothing of what the client sent."""
+        where = " < ".join(
+            f"{frame.name}:{frame.lineno}"
+            for frame in reversed(traceback.extract_tb(exc.__traceback__))
+        )
+        fields: dict[str, object] = {"request_id": request_id, "at": where[:400]}
+        self._put("error", redact(f"{type(exc).__name__}: {exc}"), fields)
+
+    def _put(self, level: str, event: str, fields: dict[str, object]) -> None:
+        if len(self._lines) > 10_000:
+            self.dropped += 1
+            return
+        when = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        stamp = when.replace("+00:00", "Z")
+        if self._json:
+            line = json.dumps({"time": stamp, "level": level, "event": event, **fields})
+        else:
+            pairs = " ".join(f"{key}={_plain(value)}" for key, value in fields.items())
+            line = f"{stamp} {level} {_plain(event, quote=False)} {pairs}".rstrip()
+        first = not self._lines
+        self._lines.append(line)
+        if first:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        try:
+            self.schedule()
+        except RuntimeError:  # the event loop that was to flush has been closed
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.dropped += len(lines)
+
+
+def _plain(value: object, quote: bool = True) -> str:
+    """One token of a text line: control characters escaped, spaces quoted."""
+    text = str(value)
+    if (quote and (not text or any(char in text for char in ' "='))) or not text.isprintable():
+        return json.dumps(text)
+    return text
+
+
+class LogHandler(logging.Handler):
+    """Takes what libraries log, redacted, into our log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # arguments that do not fit: not the caller's problem
+            message = str(record.msg)
+        level = record.levelname.lower()
+        fields: dict[str, object] = {"logger": record.name}
+        if record.exc_info:
+            text = logging.Formatter().formatException(record.exc_info)
+            fields["exception"] = redact(text)
+        self._log.event(level if level in _LEVELS else "error", message, fields)

@@ -1,0 +1,186 @@
+"""Our pages as bytes: a template, a language and fields that are always escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from proxy.errors import Reason
+from proxy.web.pages.language import DEFAULT, Language, Words, choose_language, languages
+
+__all__ = [
+    "SECURITY_HEADERS",
+    "STATIC_HEADERS",
+    "Pages",
+    "choose_language",
+    "page_headers",
+    "static",
+]
+
+# No form-action: Chromium applies it to the redirects that follow a POST, and the answer to our
+# sign-out form leads to the provider, whose host may lead on to others that nobody knows here.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+"""For every page; ``page_headers`` adds what depends on the language."""
+
+STATIC_HEADERS: tuple[tuple[str, str], ...] = (
+    ("Content-Security-Policy", "default-src 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    # pages link to a file with its digest, so that a new release is never shown in old clothes
+    ("Cache-Control", "public, max-age=86400"),
+)
+"""For every static file, besides its Content-Type."""
+
+_STATIC: Mapping[str, str] = MappingProxyType(
+    {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+)
+
+_CONTACT = ("request_id", "help_url", "support_email")
+
+_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "error": ("reason", "status"),
+        "denied": ("reason", "sign_out_url"),
+        "sign_in": ("start_url",),
+        "signed_out": ("sign_in_url", "provider_signed_out"),
+        "sign_out": ("sign_out_url",),
+        "loop": ("sign_in_url",),
+        "disabled": (),
+    }
+)
+"""Every page, with the fields that it needs."""
+
+_OPTIONAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "error": ("retry_url",),
+        "denied": ("email",),
+        "sign_in": ("provider_name",),
+        "loop": ("public_url", "cookie_hint"),
+    }
+)
+"""Fields that may be left out, or be empty or None, besides those of ``_CONTACT``."""
+
+
+class Pages:
+    """Renders our pages; ``static_path`` is where ``static`` is served, with a final slash."""
+
+    def __init__(self, static_path: str) -> None:
+        self._environment = Environment(
+            loader=PackageLoader(__package__),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(link=_link, mailto=_mailto, fill=_fill)
+        self._environment.globals.update(
+            {name.partition(".")[0]: f"{static_path}{name}?v={_digest(name)}" for name in _STATIC}
+        )
+
+    def render(self, page: str, language: str, **fields: object) -> bytes:
+        """A whole page as UTF-8 HTML; an unknown ``language`` means the default.
+
+        Raises ValueError for an unknown page, TypeError for a field that is missing or unknown.
+        """
+        values = _checked(page, fields)
+        known = languages()
+        spoken = known.get(language) or known[DEFAULT]
+        text = self._environment.get_template(f"{page}.html").render(
+            values,
+            tag=spoken.tag,
+            direction=spoken.direction,
+            labels=spoken.labels,
+            words=_words(page, spoken, values),
+        )
+        return text.encode("utf-8", "replace")  # a lone surrogate must not break an error page
+
+
+def page_headers(language: str) -> tuple[tuple[str, str], ...]:
+    """All the headers of a page in that language; the status is the caller's."""
+    return (
+        *SECURITY_HEADERS,
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Language", language),
+    )
+
+
+def static(name: str) -> tuple[str, bytes] | None:
+    """A static file's content type and body; None for a name that is not one of ours."""
+    return (_STATIC[name], _body(name)) if name in _STATIC else None
+
+
+@cache
+def _body(name: str) -> bytes:
+    return files(__package__).joinpath("static", name).read_bytes()
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(_body(name)).hexdigest()[:12]
+
+
+def _checked(page: str, fields: Mapping[str, object]) -> dict[str, object]:
+    if page not in _FIELDS:
+        raise ValueError(f"there is no page {page!r}")
+    optional = (*_CONTACT, *_OPTIONAL.get(page, ()))
+    missing = [name for name in _FIELDS[page] if name not in fields]
+    unknown = [name for name in fields if name not in _FIELDS[page] and name not in optional]
+    if missing or unknown:
+        raise TypeError(f"page {page!r}: missing {missing}, unknown {unknown}")
+    return {**dict.fromkeys(optional, ""), **fields}
+
+
+def _words(page: str, language: Language, values: Mapping[str, object]) -> Words:
+    match page:
+        case "error" | "denied":
+            return language.words(str(values["reason"]))
+        case "loop":
+            return language.words(Reason.LOGIN_LOOP)
+        case "disabled":
+            return language.words(Reason.LOGIN_DISABLED)
+        case _:
+            return language.pages[page]
+
+
+def _link(url: object) -> str:
+    """A path of ours or an http(s) URL as it is; anything else, ``javascript:`` say, is no link."""
+    text = str(url or "")
+    if "\\" in text or any(char.isspace() or not char.isprintable() for char in text):
+        return ""
+    local = text.startswith("/") and not text.startswith("//")
+    return text if local or text.lower().startswith(("http://", "https://")) else ""
+
+
+def _mailto(address: object, subject: str) -> str:
+    """A mailto URL (RFC 6068 section 2) in which neither value can add a header field."""
+    to = quote(str(address), safe="@", errors="replace")
+    return f"mailto:{to}?subject={quote(subject, safe='', errors='replace')}"
+
+
+def _fill(sentence: str, **values: object) -> Markup:
+    """A sentence of a language file with its ``{names}`` replaced by escaped values."""
+    return escape(sentence).format(**values)

@@ -1,0 +1,159 @@
+"""The settings compiled: one immutable value that every request reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.config.paths import EndpointPaths, endpoint_paths
+from proxy.config.settings import Settings
+from proxy.config.types import decode_cookie_secret
+from proxy.crypto.jwt import Signer, generate_signing_key, load_signer, shared_secret_signer
+from proxy.crypto.seal import Sealer
+from proxy.errors import ConfigError
+from proxy.rules.access import Rules, claim_paths
+from proxy.rules.assertion import Assertion
+from proxy.rules.headers import HeaderPolicy
+from proxy.rules.redirects import Redirects
+from proxy.rules.routes import Endpoint, Routes, compile_routes
+from proxy.rules.target import Trust, public_hosts
+from proxy.session.cookie import CookieStore
+from proxy.session.cookies import CookieNames, Jar
+from proxy.session.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything that is known before the first request."""
+
+    settings: Settings
+    paths: EndpointPaths
+    trust: Trust
+    routes: Routes
+    access: Rules
+    kept_claims: frozenset[str]
+    headers: HeaderPolicy
+    assertion: Assertion
+    signers: tuple[Signer, ...]
+    redirects: Redirects
+    jar: Jar
+    attempts: Sealer
+    returns: Sealer
+    store: Store
+
+    @property
+    def names(self) -> CookieNames:
+        return self.jar.names
+
+    def public(self, path: str) -> str:
+        """The absolute URL of one of our paths."""
+        return self.settings.public_url + path
+
+
+def compile_runtime(settings: Settings, random: Callable[[int], bytes]) -> Runtime:
+    """Compile settings that have passed their checks. Raises ConfigError for unusable key files.
+
+    ``random``: n → n random bytes, for the nonces of sealed boxes.
+    """
+    paths = endpoint_paths(settings)
+    secrets = [decode_cookie_secret(secret.reveal()) for secret in settings.cookie.secret]
+    if not secrets:  # only auth.disabled comes this far without one: nothing lasting is sealed
+        secrets = [random(32)]
+    secure = _secure(settings)
+    names = CookieNames(_cookie_base(settings, secure))
+    # Two installations that share a secret by mistake still do not share sessions.
+    provider = settings.provider
+    whose = f"{provider.issuer_url or provider.server_metadata_url or ''} {provider.client_id}"
+
+    def sealer(purpose: str) -> Sealer:
+        return Sealer(secrets, f"{purpose} {whose}", random)
+
+    return Runtime(
+        settings=settings,
+        paths=paths,
+        trust=Trust(
+            scheme=settings.public_url.partition(":")[0],
+            hosts=public_hosts(settings.public_url, settings.server.hosts),
+            proxies=settings.server.trusted_proxies,
+        ),
+        routes=compile_routes(settings, _endpoints(paths), paths.static),
+        access=Rules.compile(settings.access),
+        kept_claims=claim_paths(settings.access, tuple(r.rule for r in settings.routes))
+        | set(settings.headers.extra.values()),
+        headers=HeaderPolicy.compile(settings.headers, settings.identity.header, names.ours),
+        assertion=_assertion(settings),
+        signers=load_signers(settings),
+        redirects=Redirects(
+            settings.public_url,
+            settings.login.redirect_hosts,
+            settings.server.prefix,
+            frozenset({paths.start, paths.callback, paths.sign_in, paths.sign_out}),
+        ),
+        jar=Jar(names, secure, settings.cookie.domain, settings.cookie.same_site),
+        attempts=sealer("login-attempt"),
+        returns=sealer("sign-out-return"),
+        store=CookieStore(sealer("session"), settings.session.lifetime),
+    )
+
+
+def _assertion(settings: Settings) -> Assertion:
+    identity = settings.identity
+    return Assertion(
+        issuer=identity.issuer or settings.public_url,
+        scope=" ".join(identity.scope.split()),
+        ttl=identity.ttl,
+        claims=(*identity.claims, *settings.claims.extra),
+        max_groups=identity.max_groups,
+    )
+
+
+def _secure(settings: Settings) -> bool:
+    """The Secure attribute: as set, else as ``public_url`` has it."""
+    if settings.cookie.secure is not None:
+        return settings.cookie.secure
+    return settings.public_url.startswith("https:")
+
+
+def _cookie_base(settings: Settings, secure: bool) -> str:
+    """``__Host-`` needs Secure, Path=/ and no Domain (RFC 6265bis section 4.1.3.2)."""
+    if settings.cookie.name:
+        return settings.cookie.name
+    return "__Host-auth_proxy" if secure and not settings.cookie.domain else "auth_proxy"
+
+
+def _endpoints(paths: EndpointPaths) -> dict[str, Endpoint]:
+    return {
+        paths.ping: Endpoint.PING,
+        paths.ready: Endpoint.READY,
+        paths.start: Endpoint.START,
+        paths.callback: Endpoint.CALLBACK,
+        paths.sign_in: Endpoint.SIGN_IN,
+        paths.sign_out: Endpoint.SIGN_OUT,
+        paths.signed_out: Endpoint.SIGNED_OUT,
+        paths.auth: Endpoint.AUTH,
+        paths.userinfo: Endpoint.USERINFO,
+        paths.identity: Endpoint.IDENTITY,
+        paths.jwks: Endpoint.JWKS,
+    }
+
+
+def load_signers(settings: Settings) -> tuple[Signer, ...]:
+    """The signing keys: the first signs, all are published.
+
+    Without a key file one is made for this process, which is right for one process only.
+    """
+    identity = settings.identity
+    if identity.algorithm == "HS256":
+        return (shared_secret_signer(identity.shared_secret.reveal().encode()),)
+    if not identity.signing_key_files:
+        return (load_signer(generate_signing_key(identity.algorithm), identity.algorithm),)
+    signers, problems = [], []
+    for index, name in enumerate(identity.signing_key_files):
+        try:
+            signers.append(load_signer(Path(name).read_bytes(), identity.algorithm))
+        except (OSError, ValueError) as exc:
+            problems.append(f"identity.signing_key_files[{index}]: {name}: {exc}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(signers)

@@ -1,0 +1,264 @@
+"""Our pages: whole, safe whatever the fields hold, and with what each must offer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import Reason
+from proxy.web.pages.language import languages
+from proxy.web.pages.render import (
+    SECURITY_HEADERS,
+    STATIC_HEADERS,
+    Pages,
+    page_headers,
+    static,
+)
+from tests.web.pages.document import Document
+
+PAGES = Pages("/oauth2/static/")
+CONTACT = {
+    "request_id": "req-1",
+    "help_url": "https://help.example.org/access",
+    "support_email": "support@example.org",
+}
+FIELDS: Mapping[str, dict[str, object]] = {
+    "error": {"reason": Reason.ATTEMPT_MISSING, "status": 403, "retry_url": "/oauth2/start?rd=%2F"},
+    "denied": {
+        "reason": Reason.EMAIL_NOT_ALLOWED,
+        "email": "ada@example.org",
+        "sign_out_url": "/oauth2/sign_out",
+    },
+    "sign_in": {"start_url": "/oauth2/start", "provider_name": "Example"},
+    "signed_out": {"sign_in_url": "/oauth2/start", "provider_signed_out": True},
+    "sign_out": {"sign_out_url": "/oauth2/sign_out"},
+    "loop": {
+        "sign_in_url": "/oauth2/start",
+        "public_url": "https://app.example.org",
+        "cookie_hint": "address",
+    },
+    "disabled": {},
+}
+EVERYWHERE = [(page, tag) for page in FIELDS for tag in languages()]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "javascript:alert(1)",
+    " JaVaScRiPt:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "//evil.example",
+    "/\\evil.example",
+    "/\t/evil.example",
+    "{{ 7 * 7 }}{% raw %}",
+    "{labels} {0} {request_id.__class__}",
+    "</title></main><style>*{display:none}</style>",
+    "a?bcc=eve@evil.example&body=<b>",
+    "\u202egro.elpmaxe@ada",
+    "lone \ud800 surrogate",
+]
+HOSTILE_FIELDS = [
+    (page, name, value)
+    for page in FIELDS
+    for name in (*FIELDS[page], *CONTACT)
+    if name not in ("provider_signed_out", "cookie_hint")
+    for value in HOSTILE
+]
+
+
+def document(page: str, tag: str = "en", **fields: object) -> Document:
+    return Document(PAGES.render(page, tag, **{**FIELDS[page], **CONTACT, **fields}))
+
+
+def assert_inert(found: Document) -> None:
+    names = {tag for tag, _ in found.tags}
+    assert not names & {"script", "style", "iframe", "object", "embed", "base", "svg"}
+    assert len(found.all("img")) == 1
+    for name, value in found.attributes():
+        assert name != "style"
+        assert not name.startswith("on")
+        if name in ("href", "src", "action"):
+            assert re.match(r"/(?![/\\\s])|https?://|mailto:", value), value
+
+
+@pytest.mark.parametrize(("page", "tag"), EVERYWHERE)
+def test_every_page_is_whole_and_can_be_navigated(page: str, tag: str) -> None:
+    raw = PAGES.render(page, tag, **FIELDS[page], **CONTACT)
+    found = document(page, tag)
+    assert raw.startswith(b"<!doctype html>")
+    assert [html["lang"] for html in found.all("html")] == [tag]
+    assert {"charset": "utf-8"} in found.all("meta")
+    assert len(found.all("main")) == len(found.all("h1")) == len(found.all("title")) == 1
+    assert found.within("title") == found.within("h1")
+    assert all("alt" in image for image in found.all("img"))
+    assert "req-1" in found.within("code")
+    headings = {heading["id"] for heading in found.all("h2")}
+    assert {section["aria-labelledby"] for section in found.all("section")} == headings
+
+
+@pytest.mark.parametrize(("page", "tag"), EVERYWHERE)
+def test_no_page_holds_script_inline_style_or_foreign_files(page: str, tag: str) -> None:
+    found = document(page, tag)
+    assert_inert(found)
+    files = [link["href"] for link in found.all("link")] + [i["src"] for i in found.all("img")]
+    for path in files:
+        name = path.removeprefix("/oauth2/static/").partition("?")[0]
+        assert static(name) is not None, path
+
+
+@pytest.mark.parametrize(("page", "name", "value"), HOSTILE_FIELDS)
+def test_a_hostile_value_is_inert_in_every_field(page: str, name: str, value: str) -> None:
+    found = document(page, **{name: value})
+    assert_inert(found)
+    assert "49" not in found.text.replace(value, "")
+    shape = [tag for tag, _ in document(page).tags]
+    if not name.endswith("_url"):  # a URL that is refused takes its link with it
+        assert [tag for tag, _ in found.tags] == shape
+
+
+@given(st.text())
+def test_no_address_breaks_the_page_or_adds_to_it(text: str) -> None:
+    plain = document("denied", email="a@example.org", support_email="b@example.org")
+    found = document("denied", email=text or "-", support_email=text or "-")
+    assert_inert(found)
+    assert [tag for tag, _ in found.tags] == [tag for tag, _ in plain.tags]
+
+
+@pytest.mark.parametrize("tag", languages())
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_its_own_error_page(reason: Reason, tag: str) -> None:
+    found = document("error", tag, reason=reason, status=418)
+    words = languages()[tag].reasons[reason]
+    assert found.within("h1") == [words.title]
+    assert {words.text, words.advice} <= set(found.within("p"))
+    assert f"{reason} (418)" in found.within("code")
+
+
+def test_an_unknown_reason_still_gets_a_page() -> None:
+    found = document("error", reason="brand_new", status=500)
+    assert found.within("h1") == [languages()["en"].fallback.title]
+
+
+def test_an_unknown_language_gets_the_default() -> None:
+    assert document("disabled", "tlh").all("html")[0]["lang"] == "en"
+
+
+def test_an_error_offers_another_try_only_where_there_is_one() -> None:
+    assert {"class": "button", "href": "/oauth2/start?rd=%2F"} in document("error").all("a")
+    assert "Try again" not in document("error", retry_url="").text
+
+
+@pytest.mark.parametrize("page", FIELDS)
+def test_whom_to_ask_is_named_only_where_it_is_known(page: str) -> None:
+    links = {link["href"] for link in document(page).all("a")}
+    assert CONTACT["help_url"] in links
+    assert any(link.startswith("mailto:support@example.org?subject=") for link in links)
+    silent = document(page, help_url=None, support_email="", request_id="")
+    assert "help" not in {heading["id"] for heading in silent.all("h2")}
+    assert not any(link["href"].startswith("mailto:") for link in silent.all("a"))
+
+
+def test_mail_to_support_carries_the_request_id_and_no_further_field() -> None:
+    found = document("error", support_email="a@example.org?cc=eve@evil.example", request_id="r&b=c")
+    (link,) = [a["href"] for a in found.all("a") if a["href"].startswith("mailto:")]
+    assert link.startswith("mailto:a@example.org%3Fcc%3Deve@evil.example?subject=")
+    assert link.endswith("r%26b%3Dc")
+    assert "&" not in link
+
+
+def test_denied_shows_the_account_and_a_way_to_another_one() -> None:
+    found = document("denied")
+    assert found.within("bdi") == ["ada@example.org", "support@example.org"]
+    form = {"class": "actions", "method": "post", "action": "/oauth2/sign_out"}
+    assert found.all("form") == [form]
+    assert found.within("button") == ["Sign out and use another account"]
+
+
+def test_denied_without_an_address_names_no_account() -> None:
+    assert "Your account" not in document("denied", email="").text
+
+
+def test_a_weak_sign_in_is_told_to_use_a_second_factor() -> None:
+    assert "second factor" in document("denied", reason=Reason.ACR_NOT_ALLOWED).text
+    assert "second facteur" in document("denied", "fr", reason=Reason.ACR_NOT_ALLOWED).text
+
+
+def test_sign_in_names_the_provider_if_it_has_a_name() -> None:
+    assert "Sign in with Example" in document("sign_in").within("a")
+    assert "Sign in" in document("sign_in", provider_name="").within("a")
+
+
+def test_signed_out_offers_to_sign_in_and_does_not_go_by_itself() -> None:
+    found = document("signed_out")
+    assert {"class": "button", "href": "/oauth2/start"} in found.all("a")
+    assert not any("http-equiv" in meta for meta in found.all("meta"))
+
+
+def test_signed_out_warns_when_the_provider_may_still_know_the_person() -> None:
+    warning = languages()["en"].pages["signed_out"].advice
+    assert warning in document("signed_out", provider_signed_out=False).within("p")
+    assert warning not in document("signed_out", provider_signed_out=True).within("p")
+
+
+def test_sign_out_asks_with_a_button_and_lets_one_stay() -> None:
+    found = document("sign_out")
+    assert [form["method"] for form in found.all("form")] == ["post"]
+    assert {"class": "button quiet", "href": "/"} in found.all("a")
+
+
+@pytest.mark.parametrize("page", FIELDS)
+def test_a_page_with_a_form_lets_the_browser_name_its_origin(page: str) -> None:
+    """Under no-referrer the form would come with "Origin: null", like a forged one."""
+    found = document(page)
+    relaxed = {"name": "referrer", "content": "strict-origin"} in found.all("meta")
+    assert relaxed == bool(found.all("form"))
+
+
+@pytest.mark.parametrize("hint", ["", "address", "never heard of"])
+def test_loop_lists_every_check_whatever_the_hint(hint: str) -> None:
+    found = document("loop", cookie_hint=hint)
+    labels = languages()["en"].labels
+    checks = [labels[name] for name in labels if name.startswith("check_")]
+    assert all(check in found.text for check in checks)
+    assert (labels["likely"] in found.text) == (hint == "address")
+    assert len(found.all("li")) == len(checks)
+
+
+@pytest.mark.parametrize(
+    ("page", "fields", "error"),
+    [
+        pytest.param("nothing", {}, ValueError, id="unknown page"),
+        pytest.param("../base", {}, ValueError, id="a path is no page"),
+        pytest.param("base", {}, ValueError, id="the frame is no page"),
+        pytest.param("error", {"reason": "x"}, TypeError, id="missing field"),
+        pytest.param("sign_out", {"sign_out_url": "/", "x": 1}, TypeError, id="unknown field"),
+    ],
+)
+def test_a_page_or_field_that_there_is_not_is_an_error(
+    page: str, fields: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        PAGES.render(page, "en", **fields)
+
+
+def test_headers_allow_our_files_and_nothing_else() -> None:
+    headers = dict(page_headers("fr"))
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self';")
+    assert "unsafe" not in policy
+    assert "form-action" not in policy, "it would stop the sign-out's redirect to the provider"
+    assert headers["Content-Language"] == "fr"
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Frame-Options"] == "DENY"
+    names = [name for name, _ in page_headers("fr")]
+    assert len(names) == len(set(names)) == len(SECURITY_HEADERS) + 2
+    assert dict(STATIC_HEADERS)["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["", "x.css", "../render.py", "style.css/", "STYLE.CSS"])
+def test_only_our_own_files_are_served(name: str) -> None:
+    assert static(name) is None

@@ -1,0 +1,269 @@
+"""Lines are whole, honest and free of secrets, whatever they are about."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.web.log import Log, LogHandler, redact
+from tests.fakes.clock import FakeClock
+
+
+def make(style: str = "json", level: str = "debug", access: bool = True) -> tuple[Log, io.StringIO]:
+    stream = io.StringIO()
+    return Log(stream, FakeClock(), style, level, access), stream
+
+
+NAMES = (
+    "code", "state", "nonce", "code_verifier", "client_secret", "access_token", "refresh_token",
+    "id_token", "id_token_hint", "password",
+)  # fmt: skip
+FORMS = (
+    "{name}={secret}",
+    "GET /oauth2/callback?a=b&{name}={secret}&x=y",
+    "{name}: {secret}",
+    '{{"{name}": "{secret}", "x": 1}}',
+    "{{'{name}': '{secret}'}}",
+    "[('{name}', '{secret}'), ('x', 'y')]",
+    '{{\\"{name}\\":\\"{secret}\\"}}',
+    "{name} = {secret} was refused",
+    "rd=%2Foauth2%2Fcallback%3Fx%3Dy%26{name}%3D{secret}",
+    "rd=%252Fcallback%253F{name}%253D{secret}",
+    "{name}=b'{secret}'",
+)
+HEADERS = (
+    "Cookie: a=b; __Host-auth_proxy={secret}; c=d",
+    "Set-Cookie: __Host-auth_proxy={secret}; Path=/",
+    "(b'Cookie', b'a=b; c={secret}')",
+    "{{'Authorization': 'Bearer {secret}'}}",
+    "Authorization: Basic {secret}",
+    "proxy-authorization: Digest response={secret}",
+    "sent Bearer {secret} upstream",
+    "redis://user:{secret}@host:6379/0",
+    "https://{secret}@provider.example/token",
+)
+secrets = st.text(string.ascii_letters + string.digits + "-._~", min_size=12, max_size=60)
+
+
+@given(
+    name=st.sampled_from(NAMES), form=st.sampled_from(FORMS), secret=secrets, upper=st.booleans()
+)
+def test_a_named_secret_never_survives(name: str, form: str, secret: str, upper: bool) -> None:
+    text = form.format(name=name.upper() if upper else name, secret=secret)
+    assert secret not in redact(text)
+
+
+@given(form=st.sampled_from(HEADERS), secret=secrets)
+def test_credentials_never_survive(form: str, secret: str) -> None:
+    assert secret not in redact(form.format(secret=secret))
+
+
+@given(parts=st.lists(st.text(string.ascii_letters + string.digits + "-_"), max_size=4))
+def test_a_jwt_never_survives(parts: list[str]) -> None:
+    token = ".".join(["eyJhbGciOiJSUzI1NiJ9", *parts])
+    assert redact(f"({token} was refused)") == "([redacted] was refused)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token: no answer in time",
+        "authorization_endpoint is not known",
+        "the document's issuer is 'https://a/', provider.issuer_url is 'https://a'",
+        "error='invalid_grant' description='The code is wrong.'",
+        "keys: status 500",
+        "cookie '__Host-x!' holds a character that needs quoting",
+        "identity.signing_key_files[0]: /etc/key.pem: [Errno 2] No such file or directory",
+    ],
+)
+def test_words_for_the_operator_survive(text: str) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "://" + "a" * 50_000,
+        "code" * 20_000,
+        "basic " * 20_000,
+        "code" + " " * 50_000,
+        "eyJ" * 20_000,
+    ],
+)
+@pytest.mark.timeout(5)
+def test_redaction_is_quick_on_anything(text: str) -> None:
+    redact(text)
+
+
+def test_a_json_line_is_an_object_with_time_level_and_event() -> None:
+    log, stream = make()
+    log.event("warning", "something", {"request_id": "r1", "number": 7})
+    assert json.loads(stream.getvalue()) == {
+        "time": "2027-01-15T08:00:00.000Z",
+        "level": "warning",
+        "event": "something",
+        "request_id": "r1",
+        "number": 7,
+    }
+
+
+def test_a_text_line_is_time_level_event_and_pairs() -> None:
+    log, stream = make("text")
+    log.event(
+        "info", "two words", {"a": "plain", "b": "two words", "c": 'say "x"', "d": "", "e": 1}
+    )
+    assert stream.getvalue() == (
+        '2027-01-15T08:00:00.000Z info two words a=plain b="two words" c="say \\"x\\"" d="" e=1\n'
+    )
+
+
+@given(style=st.sampled_from(["json", "text"]), event=st.text(), value=st.text())
+def test_no_text_can_forge_a_line(style: str, event: str, value: str) -> None:
+    log, stream = make(style)
+    log.event("info", event, {"path": value, "reason": "mine"})
+    written = stream.getvalue()
+    assert written.count("\n") == 1
+    assert len(written.splitlines()) == 1
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e\ud800-\udfff]", written)
+    if style == "json":
+        assert json.loads(written)["reason"] == "mine"
+    else:
+        assert written.endswith(" reason=mine\n")
+        pairs = written[: -len(" reason=mine\n")].rpartition(" path=")[2]
+        assert pairs.startswith('"') or not set(pairs) & set(' "=')
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_lesser_levels_are_left_out_but_never_an_audit_line(level: str, written: list[str]) -> None:
+    log, stream = make(level=level)
+    for name in ("debug", "info", "warning", "error"):
+        log.event(name, name)
+    log.access({"path": "/"})
+    log.audit("login", {"sub": "x"})
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    access = ["access"] if level in ("debug", "info") else []
+    assert events == [*written, *access, "login"]
+
+
+def test_access_lines_can_be_switched_off() -> None:
+    log, stream = make(access=False)
+    log.access({"path": "/"})
+    assert stream.getvalue() == ""
+
+
+def test_an_exception_is_one_line_with_its_place_and_no_secret() -> None:
+    log, stream = make()
+
+    def failing() -> None:
+        raise ValueError("bad\ncode=abcdefghijkl")
+
+    with pytest.raises(ValueError, match="bad") as caught:
+        failing()
+    log.exception(caught.value, "r1")
+    line = json.loads(stream.getvalue())
+    assert line["event"] == "ValueError: bad\ncode=[redacted]"
+    assert line["at"].startswith("failing:")
+    assert line["request_id"] == "r1"
+
+
+class Broken(io.StringIO):
+    """Cannot be written to while ``broken``."""
+
+    broken = True
+
+    def write(self, text: str) -> int:
+        if self.broken:
+            raise BrokenPipeError
+        return super().write(text)
+
+
+def test_a_broken_stream_loses_lines_and_counts_them() -> None:
+    stream = Broken()
+    log = Log(stream, FakeClock(), "json")
+    for number in range(3):
+        log.event("info", str(number))
+    assert log.dropped == 3
+    stream.broken = False
+    log.event("info", "back")
+    assert log.dropped == 3
+    assert json.loads(stream.getvalue())["event"] == "back"
+
+
+def test_a_closed_stream_loses_lines_and_nothing_else() -> None:
+    log, stream = make()
+    stream.close()
+    log.event("info", "x")
+    assert log.dropped == 1
+
+
+def test_lines_wait_for_the_flush_up_to_a_limit() -> None:
+    log, stream = make()
+    asked: list[int] = []
+    log.schedule = lambda: asked.append(1)
+    for number in range(10_101):
+        log.event("info", str(number))
+    assert (len(asked), log.dropped, stream.getvalue()) == (1, 100, "")
+    log.flush()
+    assert stream.getvalue().count("\n") == 10_001
+    log.event("info", "next")
+    assert len(asked) == 2
+
+
+def test_a_loop_that_has_ended_flushes_at_once() -> None:
+    log, stream = make()
+
+    def closed() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    log.schedule = closed
+    log.event("error", "cannot listen")
+    assert "cannot listen" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "expected"),
+    [
+        pytest.param("plain %s", ("x",), "plain x", id="arguments"),
+        pytest.param("wrong %d", ("x",), "wrong %d", id="arguments that do not fit"),
+        pytest.param(
+            "Authorization: Bearer abcdefghijk", (), "Authorization: [redacted]", id="secret"
+        ),
+    ],
+)
+def test_lines_of_libraries_come_too(
+    message: str, arguments: tuple[Any, ...], expected: str
+) -> None:
+    log, stream = make()
+    logger = logging.Logger("library")
+    logger.addHandler(LogHandler(log))
+    logger.critical(message, *arguments)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["logger"]) == (expected, "error", "library")
+
+
+def test_tracebacks_of_libraries_are_redacted() -> None:
+    log, stream = make()
+    logger = logging.Logger("library")
+    logger.addHandler(LogHandler(log))
+    try:
+        raise ValueError("state=abcdefghijkl")
+    except ValueError:
+        logger.exception("failed")
+    assert "abcdefghijkl" not in stream.getvalue()
+    assert "ValueError" in json.loads(stream.getvalue())["exception"]
