@@ -1,0 +1,62 @@
+"""``auth-proxy check``: is the configuration valid? Opens no connection."""
+
+from __future__ import annotations
+
+import argparse
+
+from proxy.cli.arguments import Commands, Parser, add_config, add_options
+from proxy.cli.sources import print_problems, read_settings
+from proxy.config.paths import endpoint_paths
+from proxy.config.settings import Settings
+from proxy.config.types import show_duration
+from proxy.errors import ConfigError
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    text = "check the configuration without starting anything; exits 0 or 2"
+    parser: Parser = commands.add_parser("check", help=text, description=text, allow_abbrev=False)
+    add_config(parser)
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print what was understood, or every problem."""
+    try:
+        settings = read_settings(parsed)
+    except ConfigError as exc:
+        print_problems(exc.problems)
+        return 2
+    print("configuration is valid")
+    for name, value in _summary(settings).items():
+        print(f"  {name:<12} {value}")
+    return 0
+
+
+def _summary(settings: Settings) -> dict[str, str]:
+    """What matters most, without any secret."""
+    provider, session = settings.provider, settings.session
+    source = provider.issuer_url or provider.server_metadata_url or "none"
+    rules = settings.access
+    everyone = "everyone that the provider signs in"
+    idle = f", {show_duration(session.idle_timeout)} when idle" if session.idle_timeout else ""
+    conditions = {
+        "e-mail": rules.email_domains or rules.emails,
+        "groups": rules.groups.any or rules.groups.all,
+        "claims": rules.claims,
+        "acr": rules.acr_values,
+    }
+    named = [name for name, condition in conditions.items() if condition]
+    return {
+        "public URL": settings.public_url,
+        "sign-in at": settings.public_url + endpoint_paths(settings).sign_in,
+        "listens on": settings.server.listen,
+        "upstream": settings.upstream or "as each route says",
+        "routes": str(len(settings.routes)),
+        "provider": "switched off: authentication is disabled"
+        if settings.auth.disabled
+        else source,
+        "lets in": f"by {', '.join(named)}" if named else everyone,
+        "sessions": f"{show_duration(session.lifetime)}{idle}",
+    }

@@ -1,0 +1,43 @@
+"""Flags made from the declaration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import main
+from proxy.cli.arguments import Parser, add_options, given_options
+from proxy.config.declaration import options
+
+
+def parse(*arguments: str) -> dict[str, str]:
+    parser = Parser()
+    add_options(parser)
+    return dict(given_options(parser.parse_args(arguments)))
+
+
+def test_every_option_is_a_flag() -> None:
+    for option in options():
+        assert parse(option.flag, "x") == {option.key: "x"}
+
+
+def test_only_flags_that_were_given_count() -> None:
+    assert parse() == {}
+    assert parse("--server-private-listen", "") == {"server.private_listen": ""}
+
+
+def test_a_switch_needs_no_value() -> None:
+    assert parse("--auth-disabled") == {"auth.disabled": "true"}
+    assert parse("--auth-disabled=false") == {"auth.disabled": "false"}
+
+
+def test_a_secret_can_come_from_a_file() -> None:
+    assert parse("--cookie-secret-file", "/s") == {"cookie.secret_file": "/s"}
+
+
+def test_an_unknown_flag_names_the_nearest(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--provider-clientid", "x"]) == 2
+    assert "did you mean --provider-client-id?" in capsys.readouterr().err

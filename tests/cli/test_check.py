@@ -1,0 +1,36 @@
+"""auth-proxy check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import main
+from tests.config.configurations import SECRET
+
+
+def test_a_valid_configuration_is_summed_up_without_secrets(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--access-email-domains", "example.org"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("configuration is valid\n")
+    assert "https://app.example.org/oauth2/sign_in" in captured.out
+    assert "by e-mail" in captured.out
+    assert "12h, 4h when idle" in captured.out
+    assert "tiger" not in captured.out
+    assert SECRET not in captured.out
+
+
+def test_the_summary_says_when_everyone_may_enter(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check"]) == 0
+    assert "everyone that the provider signs in" in capsys.readouterr().out
+
+
+def test_a_bad_configuration_exits_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(config.read_text(encoding="utf-8") + "nonsense: 1\n", encoding="utf-8")
+    assert main(["check"]) == 2
+    assert "proxy.cfg:9: nonsense: unknown option" in capsys.readouterr().err
