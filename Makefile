@@ -1,0 +1,69 @@
+# make demo    everything on this machine: provider, playground and proxy
+# make test    every test; installs Redis, Chromium and Node.js from the distribution when it may
+# make check   format, lint, types, architecture, generated files
+# make format  rewrite the sources in the house's format
+# make generate  rewrite the files that are made from the settings
+# make .env    secrets for compose.yml
+# PYTHON=python3.12 chooses the interpreter, TESTS="tests/rules -k gate" what pytest runs.
+
+PYTHON ?= python3
+TESTS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PROVIDERS := tests/providers/node_modules/.package-lock.json
+SOURCES := proxy tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format generate clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: $(VENV)/installed
+	@exec $(BIN)/auth-proxy demo
+
+test: $(VENV)/installed-dev $(PROVIDERS)
+	@scripts/need redis-server chromium
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+	$(BIN)/auth-proxy generate --check
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix-only $(SOURCES)
+
+generate: $(VENV)/installed
+	$(BIN)/auth-proxy generate
+
+clean:
+	rm -rf $(VENV) tests/providers/node_modules build dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache
+
+.env:
+	@scripts/new-env
+
+# The files named "installed" record that pip finished; a changed pyproject.toml asks for more.
+$(VENV)/installed: pyproject.toml scripts/venv
+	@scripts/venv $(VENV) $(PYTHON)
+	@echo "Installing auth-proxy into $(VENV)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml scripts/venv
+	@scripts/venv $(VENV) $(PYTHON)
+	@echo "Installing auth-proxy and its test tools into $(VENV)"
+	@$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/installed $@
+
+$(PROVIDERS): tests/providers/package.json tests/providers/package-lock.json
+	@scripts/need node npm
+	@echo "Installing the OpenID providers for the tests"
+	@cd tests/providers && npm ci --silent --no-audit --no-fund
+	@touch $@

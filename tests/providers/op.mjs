@@ -1,0 +1,100 @@
+// An independent, certified OpenID provider (the npm package oidc-provider) for the tests.
+//
+//   node op.mjs '{"redirectUris": ["http://…/callback"]}'
+//
+// The one argument is JSON; node.py documents and writes it. Prints "ready ISSUER" once it
+// listens, keeps everything in memory, and ends with its standard input, so that it never
+// outlives the tests.
+import { createServer } from 'node:http';
+import { generateKeyPairSync, webcrypto } from 'node:crypto';
+
+// Debian 12 has Node.js 18, which lacks these two names and nothing else that is needed.
+globalThis.crypto ??= webcrypto;
+URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
+const { Provider } = await import('oidc-provider');
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const { host = '127.0.0.1', port = 0, users = {}, ttl = {} } = options;
+
+const client = {
+  client_id: options.clientId,
+  token_endpoint_auth_method: options.tokenAuthMethod,
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  redirect_uris: options.redirectUris ?? [],
+  post_logout_redirect_uris: options.postLogoutRedirectUris ?? [],
+  id_token_signed_response_alg: options.idTokenAlgorithm,
+};
+if (options.tokenAuthMethod !== 'none') client.client_secret = options.clientSecret;
+if (options.userinfoAlgorithm) client.userinfo_signed_response_alg = options.userinfoAlgorithm;
+if (options.backchannelLogoutUri) {
+  client.backchannel_logout_uri = options.backchannelLogoutUri;
+  client.backchannel_logout_session_required = true;
+}
+
+function findAccount(_ctx, id) {
+  const claims = users[id];
+  return claims && { accountId: id, claims: () => ({ sub: id, ...claims }) };
+}
+
+// Keys of the kinds that ID tokens may be signed with, new at every start. RS256 needs none: its
+// key is the package's own, so that a restart loses everything but the key.
+function freshKeys() {
+  const kinds = [['rsa', { modulusLength: 2048 }], ['ec', { namedCurve: 'P-256' }], ['ed25519', {}]];
+  return kinds.map(([kind, how]) => generateKeyPairSync(kind, how).privateKey.export({ format: 'jwk' }));
+}
+
+const configuration = {
+  clients: [client],
+  ...(options.idTokenAlgorithm !== 'RS256' && { jwks: { keys: freshKeys() } }),
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
+  findAccount,
+  claims: {
+    openid: ['sub', 'sid'],
+    profile: ['name', 'given_name', 'family_name', 'preferred_username'],
+    email: ['email', 'email_verified'],
+    groups: ['groups'],
+  },
+  scopes: ['openid', 'offline_access', 'profile', 'email', 'groups'],
+  conformIdTokenClaims: options.claimsInUserinfoOnly ?? false,
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  issueRefreshToken: () => true,
+  ttl: {
+    AccessToken: 600, AuthorizationCode: 60, Grant: 86400, IdToken: 3600,
+    Interaction: 600, RefreshToken: 86400, Session: 86400, ...ttl,
+  },
+  cookies: { keys: ['only-for-tests-on-this-machine'] },
+  features: {
+    devInteractions: { enabled: true },
+    rpInitiatedLogout: { enabled: true },
+    backchannelLogout: { enabled: true },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+  },
+  // Its own fetch refuses private addresses, but the back-channel goes to this machine.
+  fetch: (url, { dispatcher, ...init }) => fetch(url, init),
+};
+if (options.skipConsent) configuration.loadExistingGrant = grantEverything;
+
+async function grantEverything(ctx) {
+  const { provider, session, client: { clientId }, params } = ctx.oidc;
+  const known = session.grantIdFor(clientId);
+  if (known) return provider.Grant.find(known);
+  const grant = new provider.Grant({ accountId: session.accountId, clientId });
+  grant.addOIDCScope(params.scope);
+  await grant.save();
+  return grant;
+}
+
+// The issuer names the port, so the port comes first.
+const server = createServer();
+server.listen(port, host, () => {
+  const issuer = options.issuer ?? `http://${host}:${server.address().port}`;
+  server.on('request', new Provider(issuer, configuration).callback());
+  process.stdout.write(`ready ${issuer}\n`);
+});
+
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
+process.on('SIGTERM', () => process.exit(0));
