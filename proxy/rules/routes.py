@@ -140,9 +140,16 @@ def compile_route(route: RouteSettings, settings: Settings) -> Route:
         passthrough=tuple(filter(None, route.passthrough_prefixes)),  # "" begins every key
         audience=route.audience or settings.identity.audience,
         preserve_host=route.preserve_host,
-        origins=frozenset(map(_origin, (settings.public_url, *route.origins))),
+        origins=frozenset(map(_origin, (*_own_origins(settings), *route.origins))),
         api=route.api,
     )
+
+
+def _own_origins(settings: Settings) -> list[str]:
+    """Those of pages that we serve: of public_url, and of the further hosts."""
+    scheme = settings.public_url.partition(":")[0]
+    further = [f"{scheme}://{host}" for host in settings.server.hosts if host != "*"]
+    return [settings.public_url, *further]
 
 
 def _origin(url: str) -> str:

@@ -10,11 +10,15 @@ from proxy.web.visit import Visit
 
 
 class Audit:
-    """Writes login, denied, login_failed and logout lines, and counts them."""
+    """Writes login, denied, login_failed and logout lines, and counts them.
 
-    def __init__(self, log: Log, metrics: Metrics) -> None:
+    ``claims`` names further claims of a person to write, such as idp_id (requirements R087).
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, claims: tuple[str, ...] = ()) -> None:
         self._log = log
         self._metrics = metrics
+        self._claims = claims
 
     def signed_in(self, visit: Visit, person: Identity) -> None:
         self._metrics.logins.inc()
@@ -51,6 +55,10 @@ class Audit:
             fields["path"] = target.path
         if person is not None:
             fields |= {"iss": person.issuer, "sub": person.subject, "email": person.email}
+            for name in self._claims:
+                value = person.claims.get(name)
+                if isinstance(value, str | int) and name not in fields:
+                    fields[name] = redact(str(value))[:100]
         if detail:
             fields["detail"] = redact(detail)[:500]
         self._log.audit(event, fields)

@@ -33,7 +33,8 @@ from proxy.wire.forward import BrokenResponse
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 _METHODS: Final = {
-    Endpoint.SIGN_OUT: frozenset({"GET", "HEAD", "POST"}),
+    Endpoint.SIGN_OUT: frozenset({"GET", "POST"}),
+    Endpoint.CALLBACK: frozenset({"GET"}),  # a HEAD would use up the code
 }
 _READ: Final = frozenset({"GET", "HEAD"})
 _VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})

@@ -115,6 +115,8 @@ class Logout:
 
     def _wanted(self, visit: Visit) -> bool:
         """Did the person ask for this on our own site? (Fetch Metadata, else Origin, Referer)"""
+        if "prefetch" in visit.header("Sec-Purpose") + visit.header("Purpose"):
+            return False  # the browser guesses that the person will
         site = visit.header("Sec-Fetch-Site")
         if site:
             return site in _HERE

@@ -92,7 +92,7 @@ def assemble(settings: Settings, http: aiohttp.ClientSession, log: Log, world: W
     runtime = compile_runtime(settings, world.random)
     metrics, streams = Metrics(), Streams()
     metrics.sockets.set_function(lambda: len(streams))
-    answers, audit = Answers(runtime), Audit(log, metrics)
+    answers, audit = Answers(runtime), Audit(log, metrics, settings.claims.extra)
     sessions = Sessions(runtime, world.token)
     mint = Mint(runtime, world.token)
     provider = None

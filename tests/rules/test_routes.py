@@ -231,6 +231,14 @@ def test_an_empty_passthrough_prefix_lets_nothing_pass() -> None:
     assert route.passthrough == ("sk-",)
 
 
+def test_pages_on_further_hosts_of_ours_may_open_websockets() -> None:
+    settings = configured(server={"hosts": ["b.example:8443", "*"]})
+    route = compile_route(RouteSettings(path="/a"), settings)
+    scheme = settings.public_url.partition(":")[0]
+    assert f"{scheme}://b.example:8443" in route.origins
+    assert not any("*" in origin for origin in route.origins)
+
+
 @pytest.mark.parametrize(
     ("public_url", "origins", "expected"),
     [

@@ -84,3 +84,12 @@ async def test_audit_lines_are_written_at_every_level() -> None:
         await place.browser().sign_in()
         assert len(place.audited("login")) == 1
         assert place.audited("access") == []
+
+
+async def test_claims_that_are_kept_are_told() -> None:
+    extra = {"extra": ["given_name", "family_name", "absent"]}
+    async with Place(claims=extra) as place:
+        await place.browser().sign_in()
+        (line,) = place.audited("login")
+        assert (line["given_name"], line["family_name"]) == ("Alice", "Martin")
+        assert "absent" not in line

@@ -143,6 +143,15 @@ async def test_our_endpoints_refuse_other_methods(place: Place) -> None:
         assert (await place.browser().request("DELETE", path)).status == 405
 
 
+async def test_a_head_uses_up_no_code_and_signs_nobody_out(place: Place) -> None:
+    browser = place.browser()
+    callback = await browser.callback_url()
+    assert (await browser.request("HEAD", callback)).status == 405
+    assert (await browser.get(callback)).status == 303
+    assert (await browser.request("HEAD", "/oauth2/sign_out")).status == 405
+    assert (await browser.get("/")).status == 200
+
+
 async def test_forward_auth_takes_any_method(place: Place) -> None:
     browser = place.browser()
     await browser.sign_in()

@@ -241,3 +241,14 @@ async def test_a_sign_out_left_halfway_does_not_show_its_page_later() -> None:
         await browser.sign_in("/x")
         assert f"{SESSION}_logout" not in browser.cookies
         assert "target" in (await browser.get("/")).text
+
+
+@pytest.mark.parametrize("name", ["Sec-Purpose", "Purpose"])
+async def test_a_prefetch_signs_nobody_out(name: str) -> None:
+    async with Place() as place:
+        browser = place.browser()
+        await browser.sign_in()
+        told = {name: "prefetch;prerender", "Sec-Fetch-Site": "same-origin"}
+        answer = await browser.get("/oauth2/sign_out", headers=told)
+        assert answer.status == 200
+        assert (await browser.get("/")).status == 200
