@@ -12,7 +12,6 @@ from proxy.config.settings import Rule, Settings
 Found = Iterator[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_SEGMENTS = re.compile(r"/|(/[A-Za-z0-9._~!$&'()+,;=:@-]+)+/?")  # RFC 3986 pchar, no % and no *
 _DOMAIN = re.compile(r"\*|(\*?\.)?[\w-]+(\.[\w-]+)*")
 _RESERVED = frozenset(
     {
@@ -24,21 +23,6 @@ _RESERVED = frozenset(
         *("upgrade", "proxy-authorization", "proxy-authenticate"),
     }
 )
-
-
-def _route_paths(settings: Settings) -> Found:
-    for number, route in enumerate(settings.routes):
-        key, base = f"routes.{number}.path", route.path.removesuffix("/*") or "/"
-        if "*" in base:
-            yield key, "'*' may only stand at the end, as in /api/*"
-        elif "%" in base or "//" in base or not base.startswith("/"):
-            yield key, "starts with one /, and holds no percent sign and no //"
-        elif {".", ".."} & set(base.split("/")):
-            yield key, "holds no . or .. segments"
-        elif not _SEGMENTS.fullmatch(base):
-            yield key, "holds only characters of a URL path"
-        if route.rewrite is not None and not route.rewrite.startswith("/"):
-            yield f"routes.{number}.rewrite", "starts with /"
 
 
 def _route_methods(settings: Settings) -> Found:
@@ -119,7 +103,6 @@ def _addresses(place: str, rule: Rule) -> Found:
 
 
 ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
-    (("routes",), _route_paths),
     (("routes",), _route_methods),
     (("routes", "upstream"), _route_upstreams),
     (("identity.header", "headers.extra"), _header_names),

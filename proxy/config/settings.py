@@ -19,6 +19,8 @@ from proxy.config.types import (
     ListenOrOff,
     Networks,
     PublicUrl,
+    Rewrite,
+    RoutePath,
     Secret,
     Secrets,
     Size,
@@ -278,12 +280,12 @@ class Forwarding(Section):
 
 
 class Route(Section):
-    path: str = option(
+    path: RoutePath = option(
         ..., "'/ping' is exactly that; '/api/*' is /api and all below it", examples=["/api/*"]
     )
     methods: Strings = option((), "methods that the route is for; empty means all")
     upstream: HttpUrl | None = option(None, "where to send; empty means the global upstream")
-    rewrite: str | None = option(None, "replaces the matched prefix: '/' turns /api/x into /x")
+    rewrite: Rewrite | None = option(None, "replaces the matched prefix: '/' turns /api/x into /x")
     access: Access = option(
         Access.REQUIRED, "required; optional (identity if there is one); public (never any)"
     )

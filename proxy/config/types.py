@@ -23,6 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SEGMENTS = re.compile(r"/|(/[A-Za-z0-9._~!$&'()+,;=:@-]+)+/?")  # RFC 3986 pchar, no % and no *
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|MB|GB)?", re.IGNORECASE)
 _BYTES = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 1000, "mb": 10**6, "gb": 10**9}
 
@@ -236,6 +237,26 @@ def _endpoint_path(value: str) -> str:
     return value
 
 
+def _route_path(value: str) -> str:
+    """``/ping``, or ``/api/*`` for all below. Raises ValueError."""
+    base = value.removesuffix("/*") or "/"
+    if "*" in base:
+        raise ValueError("'*' may only stand at the end, as in /api/*")
+    if "%" in base or "//" in base or not base.startswith("/"):
+        raise ValueError("a path starts with one /, and holds no percent sign and no //")
+    if {".", ".."} & set(base.split("/")):
+        raise ValueError("a path holds no . or .. segments")
+    if not _SEGMENTS.fullmatch(base):
+        raise ValueError("a path holds only characters of a URL path")
+    return value
+
+
+def _rewrite(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("starts with /")
+    return value
+
+
 def _split(value: object) -> object:
     """Environment and flags give lists as ``a,b``; the file gives real lists."""
     if isinstance(value, str):
@@ -257,6 +278,8 @@ NetworkItem = Annotated[Network, BeforeValidator(parse_network), WithJsonSchema(
 HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]
 Listen = Annotated[str, AfterValidator(_listen)]
 ListenOrOff = Annotated[str, AfterValidator(_listen_or_off)]
+RoutePath = Annotated[str, AfterValidator(_route_path)]
+Rewrite = Annotated[str, AfterValidator(_rewrite)]
 EndpointPath = Annotated[str, AfterValidator(_endpoint_path)]
 PublicUrl = Annotated[str, BeforeValidator(parse_public_url)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_split)]
