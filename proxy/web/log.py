@@ -67,6 +67,7 @@ class Log:
         self._level = _LEVELS[level]
         self._access = access
         self._lines: list[str] = []
+        self._second, self._rendered = -1, ""
         self.schedule: Callable[[], None] = self.flush
         self.dropped = 0
 
@@ -97,8 +98,7 @@ class Log:
         if len(self._lines) > 10_000:
             self.dropped += 1
             return
-        when = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        stamp = when.replace("+00:00", "Z")
+        stamp = self._stamp()
         if self._json:
             line = json.dumps({"time": stamp, "level": level, "event": event, **fields})
         else:
@@ -108,6 +108,15 @@ class Log:
         self._lines.append(line)
         if first:
             self._arrange()
+
+    def _stamp(self) -> str:
+        """Now, as RFC 3339 with milliseconds; the whole second is rendered once."""
+        now = self._clock()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._rendered = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._rendered}.{int((now - second) * 1000):03}Z"
 
     def _arrange(self) -> None:
         try:

@@ -72,12 +72,10 @@ class Parts:
     def begin(self, connection: RequestHandler) -> None:
         """A request is being answered on ``connection``."""
         self.running.add(connection)
-        self.metrics.running.inc()
 
     def end(self, connection: RequestHandler) -> None:
         """It has been."""
         self.running.discard(connection)
-        self.metrics.running.dec()
         if self.draining and not self.running:
             self._done.set()
 
@@ -123,4 +121,5 @@ def assemble(settings: Settings, http: aiohttp.ClientSession, log: Log, world: W
         refresher=refresher,
         provider=provider,
     )
+    metrics.running.set_function(lambda: len(parts.running))
     return parts
