@@ -8,13 +8,13 @@ import re
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from tests.browser.providers import EMBEDDED
+from tests.browser.providers import EMBEDDED, NPM
 from tests.browser.stage import WORD_DELAY, Stage
 from tests.browser.watch import Watch
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="package"),
-    pytest.mark.parametrize("place", [EMBEDDED], indirect=True),
+    pytest.mark.parametrize("place", [EMBEDDED, NPM], indirect=True),
 ]
 
 WATCH_ANSWER = """() => {
