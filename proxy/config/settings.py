@@ -54,7 +54,7 @@ class Server(Section):
         "address and port for /metrics, /ready with detail and JWKS; off switches it off",
     )
     prefix: str = option(
-        "/oauth2", "path under which our own endpoints live", pattern=r"^/[\w.-]+$"
+        "/oauth2", "path under which our own endpoints live", pattern=r"^(/\w[\w.-]*)+$"
     )
     trusted_proxies: Networks = option(
         (), "networks whose X-Forwarded-* headers are believed; nobody's by default"

@@ -152,7 +152,11 @@ def parse_public_url(value: object) -> str:
     """As ``parse_http_url``, reduced to an origin without a trailing slash."""
     text = parse_http_url(value).rstrip("/")
     if urlsplit(text).path:
-        raise ValueError("public_url is scheme, host and port only: serve the app at its root")
+        path = urlsplit(text).path
+        raise ValueError(
+            "public_url is scheme, host and port only; where an outer proxy serves the app below "
+            f"a path, say server.prefix: {path}/oauth2"
+        )
     text = text.lower()
     # As browsers write an Origin (RFC 6454 section 6.1): without the scheme's own port.
     return text.removesuffix(":443" if text.startswith("https:") else ":80")

@@ -142,7 +142,7 @@ def test_public_url_is_an_origin() -> None:
     assert parse_public_url("https://app.example.org:443") == "https://app.example.org"
     assert parse_public_url("http://localhost:80/") == "http://localhost"
     assert parse_public_url("http://localhost:4180") == "http://localhost:4180"
-    with pytest.raises(ValueError, match="root"):
+    with pytest.raises(ValueError, match=r"server\.prefix: /below/oauth2"):
         parse_public_url("https://app.example.org/below")
 
 

@@ -206,3 +206,16 @@ async def test_sign_in_can_be_switched_off_while_sessions_go_on(place: Place) ->
         program = await place.browser().get("/oauth2/start", page=False)
         assert (program.status, "login_disabled" in program.text) == (503, True)
     assert started.session is None
+
+
+async def test_an_app_below_a_path_has_our_endpoints_there_too() -> None:
+    async with Place(server={"prefix": "/below/oauth2"}) as place:
+        place.provider.register(
+            Client("proxy", "proxy-secret", (f"{PUBLIC}/below/oauth2/callback",))
+        )
+        browser = place.browser()
+        answer = await browser.sign_in("/below/page")
+        assert (answer.status, answer.location) == (303, "/below/page")
+        assert (await browser.get("/below/oauth2/userinfo", page=False)).status == 200
+        assert (await browser.get("/below/oauth2/other")).status == 404
+        assert (await browser.get("/below/page")).status == 200
