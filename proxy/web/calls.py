@@ -91,8 +91,10 @@ def open_session(settings: ProviderSettings) -> aiohttp.ClientSession:
 
     Raises ConfigError when ``provider.ca_file`` cannot be used.
     """
+    context: ssl.SSLContext | bool = True  # aiohttp's own, made already: verified, the system's
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.ca_file:
+            context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError([f"provider.ca_file: {settings.ca_file}: {exc}"]) from exc
     return aiohttp.ClientSession(
