@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import NoReturn
 
 
@@ -16,7 +17,10 @@ def read_object(data: bytes, limit: int) -> dict[str, object]:
         raise ValueError(f"larger than {limit} bytes")
     try:
         value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
@@ -38,6 +42,13 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError("a number is out of range")
+    return value
 
 
 def _kind(value: object) -> str:

@@ -91,20 +91,28 @@ def _groups(claims: Mapping[str, object], mapping: Claims) -> tuple[str, ...]:
 
 
 def _list(value: object, separator: str) -> tuple[str, ...]:
-    """A list, a text that holds several, or one value → texts; whatever else is left out."""
+    """A list, a text that holds several, or one value → texts; whatever else is left out.
+
+    A group is taken to the letter: a name in strange spaces must not become another's.
+    """
     if isinstance(value, str):
-        items: list[object] = [*value.split(separator)]
+        items: list[object] = [item.strip(" ") for item in value.split(separator)]
     else:
         items = value if isinstance(value, list) else [value]
-    return tuple(filter(None, map(_text, items)))
+    return tuple(filter(None, map(_exact, items)))
 
 
 def _text(value: object) -> str:
     """A text or a number as a text without spaces around it; ``""`` when it is not safe."""
+    return _exact(value).strip()
+
+
+def _exact(value: object) -> str:
+    """A text or a number as a text, unchanged; ``""`` when it is not safe."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     text = str(value)
-    return "" if len(text) > _LONGEST_TEXT or _UNSAFE.search(text) else text.strip()
+    return "" if len(text) > _LONGEST_TEXT or _UNSAFE.search(text) else text
 
 
 def _id(value: object) -> str:

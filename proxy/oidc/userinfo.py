@@ -129,7 +129,17 @@ def merge(
     if nothing:
         problem = userinfo.problem if userinfo else "not asked"
         raise LoginError(Reason.NO_CLAIMS, f"source {source}, userinfo: {problem}", status=502)
+    _keep_pair(own, told)
     return facts | own | _of_the_person(told)
+
+
+def _keep_pair(own: dict[str, object], told: dict[str, object]) -> None:
+    """``email_verified`` speaks of the address it came with, and of no other (Core 5.7)."""
+    if "email" not in told:
+        if told.pop("email_verified", True) not in (True, "true"):
+            own["email_verified"] = False
+    elif told["email"] != own.get("email"):
+        own.pop("email_verified", None)
 
 
 def _of_the_person(claims: Claims) -> dict[str, object]:

@@ -71,6 +71,9 @@ _SIMPLE_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"ke
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
+_LONGEST_EXTRA: Final = 2048
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderPolicy:
     """The header names of this proxy, compiled. ``our_cookie`` tells our cookies by name."""
@@ -177,7 +180,8 @@ class HeaderPolicy:
             )
             headers += [(name, field) for name, value in named if (field := field_value(value))]
         for name, claim in self.extra:
-            if value := field_value(_claim_text(person, claim)):
+            value = field_value(_claim_text(person, claim))
+            if 0 < len(value) <= _LONGEST_EXTRA:
                 headers.append((name, value))
         if self.send_access_token and access_token:
             headers.append((b"X-Forwarded-Access-Token", field_value(access_token)))

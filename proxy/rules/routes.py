@@ -133,7 +133,7 @@ def compile_route(route: RouteSettings, settings: Settings) -> Route:
         path=route.path,
         access=Access.PUBLIC if public else route.access,
         upstream=upstream.rstrip("/"),
-        methods=frozenset(method.upper() for method in route.methods),
+        methods=_methods(route.methods),
         rules=Rules.compile(settings.access, route.rule),
         rewrite=route.rewrite,
         authorization=route.authorization,
@@ -143,6 +143,12 @@ def compile_route(route: RouteSettings, settings: Settings) -> Route:
         origins=frozenset(map(_origin, (*_own_origins(settings), *route.origins))),
         api=route.api,
     )
+
+
+def _methods(named: Iterable[str]) -> frozenset[str]:
+    """HEAD goes where GET goes: servers answer it with the same handler (RFC 9110 9.3.2)."""
+    methods = frozenset(method.upper() for method in named)
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _own_origins(settings: Settings) -> list[str]:

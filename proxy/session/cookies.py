@@ -82,7 +82,7 @@ def join(pairs: Pairs, names: CookieNames) -> list[str]:
         if names.ours(name):
             found.setdefault(name, []).append(value)
     candidates = []
-    for first in found.get(names.raw, [])[:4]:
+    for first in found.get(names.raw, [])[:8]:
         count, dot, value = first.partition(b".")
         if not dot:
             candidates.append(first)

@@ -29,6 +29,7 @@ _WORDS: Final[Mapping[int, str]] = {
     403: "This is not allowed.",
     404: "There is nothing here.",
     405: "This method is not allowed here.",
+    408: "The request took too long to arrive.",
     413: "The request's body is too large.",
     414: "The address is too long.",
     417: "Only the expectation 100-continue is understood.",

@@ -21,7 +21,7 @@ from proxy.web.entry import Entry
 from proxy.web.log import Log, LogHandler
 from proxy.web.parts import Parts, World, assemble
 from proxy.web.provider import Provider
-from proxy.web.server import FrontServer
+from proxy.web.server import FrontServer, check_parser
 
 _CHECK_EVERY = 30.0
 _FLUSH_AFTER = 0.2
@@ -56,6 +56,7 @@ class App:
         return self
 
     async def _start(self) -> None:
+        check_parser()
         settings, loop = self._settings, asyncio.get_running_loop()
         self._log.schedule = lambda: _later(loop, self._log)
         self._stack.callback(self._log.flush)

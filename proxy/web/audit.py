@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.errors import Reason
 from proxy.model import Identity
-from proxy.web.log import Log, redact
+from proxy.web.log import Log, plain_path, redact
 from proxy.web.metrics import Metrics
 from proxy.web.visit import Visit
 
@@ -52,7 +52,7 @@ class Audit:
             "request_id": visit.id,
         }
         if target:
-            fields["path"] = target.path
+            fields["path"] = plain_path(target.path)
         if person is not None:
             fields |= {"iss": person.issuer, "sub": person.subject, "email": person.email}
             for name in self._claims:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from proxy.config.settings import Groups, Rule
-from proxy.errors import Reason
+from proxy.errors import BadRequest, Reason
 from proxy.rules.access import Condition
 from proxy.rules.assertion import fitting_groups
 from proxy.rules.gate import refresh_due
@@ -130,6 +130,9 @@ def constraints(query: Sequence[tuple[str, str]]) -> list[Condition]:
     """
     given: dict[str, list[str]] = {}
     for name, value in query:
+        if name.lower().startswith("allow") and name not in _CONSTRAINTS:
+            # A constraint that is misspelt must not let everybody in.
+            raise BadRequest(Reason.BAD_TARGET, f"unknown constraint {name[:40]!r}")
         if name in _CONSTRAINTS:
             items = [item.strip() for item in value.split(",") if item.strip()]
             given.setdefault(name, []).extend(items)

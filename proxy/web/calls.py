@@ -36,7 +36,7 @@ class Calls:
         self._settings = settings
         self._http = http
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots: dict[str, asyncio.Semaphore] = {}
 
     async def make(
         self,
@@ -53,8 +53,10 @@ class Calls:
         given = {"Accept": "application/json", **self._settings.extra_headers, **(headers or {})}
         started = asyncio.get_running_loop().time()
         outcome = "error"
+        # For each kind of its own: strangers with made-up codes cannot hold up the rest.
+        slots = self._slots.setdefault(call, asyncio.Semaphore(_AT_ONCE))
         try:
-            async with asyncio.timeout(self._settings.timeout), self._slots:
+            async with asyncio.timeout(self._settings.timeout), slots:
                 reply = await self._exchange(method, url, given, body)
             outcome = str(reply.status)
         except TimeoutError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -40,8 +41,11 @@ class Client:
     text and lose what is not UTF-8.
     """
 
-    def __init__(self, request: web.BaseRequest, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, request: web.BaseRequest, draining: Callable[[], bool], patience: float
+    ) -> None:
         self._request = request
+        self.patience = patience
         self._draining = draining
         self.http11 = request.version >= aiohttp.HttpVersion11
         self.started = False
@@ -64,8 +68,17 @@ class Client:
         return self._request.protocol.writing_paused
 
     async def drain(self) -> None:
-        """Wait while the client reads more slowly than we write."""
-        await self._request.writer.drain()
+        """Wait while the client reads more slowly than we write.
+
+        Raises ConnectionResetError for one that reads nothing for ``patience`` seconds: it
+        holds a connection to the upstream that others wait for.
+        """
+        if self.is_paused:
+            try:
+                async with asyncio.timeout(self.patience):
+                    await self._request.writer.drain()
+            except TimeoutError as exc:
+                raise ConnectionResetError("the client stopped reading") from exc
 
     def abort(self) -> None:
         """End the connection so that nobody takes what was sent for the whole."""
@@ -111,7 +124,10 @@ async def _chunks(
         client.started = False
     while True:
         try:
-            chunk = await request.content.readany()
+            async with asyncio.timeout(client.patience):
+                chunk = await request.content.readany()
+        except TimeoutError as exc:
+            raise BadRequest(Reason.BAD_BODY, "the client stopped sending", status=408) from exc
         except web.RequestPayloadError as exc:
             raise BadRequest(Reason.BAD_BODY, "broken request body") from exc
         if not chunk:

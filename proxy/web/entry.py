@@ -25,6 +25,7 @@ from proxy.rules.routes import Endpoint, Route
 from proxy.rules.target import check_host, read_target
 from proxy.session.cookies import single
 from proxy.web.client import Sent
+from proxy.web.log import plain_path
 from proxy.web.parts import Parts
 from proxy.web.sessions import Opened
 from proxy.web.visit import Visit
@@ -167,9 +168,11 @@ class Entry:
         """Identify, decide, act."""
         parts = self._parts
         opened: Opened | None = None
+        if route.access is not Access.PUBLIC or self._runtime.settings.auth.disabled:
+            # With authentication off every page of the web could drive an app on this machine.
+            self._check_origin(visit, route)
         if route.access is not Access.PUBLIC:
             opened = await parts.sessions.find(visit.pairs, visit.now)
-            self._check_origin(visit, route)
             if opened is None and visit.kind is Kind.NAVIGATION:
                 visit.cookies += self._runtime.jar.clear_broken(visit.pairs)
         if opened is None and passes_through(route, visit.header("Authorization")):
@@ -258,7 +261,7 @@ class Entry:
         elif exc.reason is Reason.BAD_HOST:
             retry = self._runtime.settings.public_url + "/"
         response = parts.answers.refuse(visit, exc.status, exc.reason, retry_url=retry)
-        if exc.status in (400, 408, 413, 414, 431, 505):
+        if exc.status in (400, 405, 408, 413, 414, 431, 505):
             response.force_close()
         return response
 
@@ -271,7 +274,7 @@ class Entry:
         fields: dict[str, object] = {
             "status": status,
             "method": target.method if target else visit.request.method[:16],
-            "path": target.path if target else "-",
+            "path": plain_path(target.path) if target else "-",
             "ms": round(seconds * 1000, 1),
             "client": target.client if target else visit.peer,
             "request_id": visit.id,

@@ -62,8 +62,9 @@ class Logout:
                 return self._answers.refuse(visit, 403, Reason.CROSS_SITE)
             path = self._runtime.paths.sign_out
             return self._answers.page(visit, 200, "sign_out", sign_out_url=path)
-        opened = await self._sessions.find(visit.pairs, visit.now)
-        if opened is not None:
+        opened = None
+        # All of them: a cookie planted beside ours must not keep ours from ending.
+        for opened in await self._sessions.all(visit.pairs, visit.now):
             await self._sessions.end(opened)
             self._streams.end_session(opened.session.id)
             self._audit.signed_out(visit, opened.session.identity)

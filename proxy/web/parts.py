@@ -113,7 +113,7 @@ def assemble(settings: Settings, http: aiohttp.ClientSession, log: Log, world: W
         audit=audit,
         sessions=sessions,
         streams=streams,
-        upstreams=Upstreams(runtime, mint, streams, world.clock, draining),
+        upstreams=Upstreams(runtime, mint, streams, sessions.has_ended, world.clock, draining),
         status=Status(runtime, provider, answers, metrics, draining),
         auth=Auth(runtime, sessions, refresher, mint, answers, audit),
         logout=Logout(runtime, provider, sessions, streams, answers, audit, log, world.token),

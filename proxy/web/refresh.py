@@ -64,6 +64,8 @@ class Refresher:
         except ProviderError as exc:
             self._log.event("warning", f"refresh failed, session kept: {exc}", fields)
             fresh = replace(session, refresh_at=now + _TRY_AGAIN)
+        if self._sessions.has_ended(session.id):
+            return None  # signed out while the provider was asked
         return await self._sessions.succeed(fresh, now)
 
     async def _asked(self, session: Session, now: float) -> Session:

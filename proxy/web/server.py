@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-from aiohttp import web
+from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.config.settings import Server as ServerSettings
+from proxy.errors import ConfigError
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _WORDS = {400: "bad_request", 408: "request_timeout"}
+
+
+def check_parser() -> None:
+    """Raises ConfigError unless aiohttp parses with llhttp: its own parser is too lenient.
+
+    That one hung on an overflowing length, and took a CR in a chunk extension (security.md 3.1).
+    """
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        raise ConfigError(["aiohttp runs without its C extensions: install a wheel that has them"])
 
 
 class FrontProtocol(RequestHandler):

@@ -56,13 +56,17 @@ class Sessions:
         Of several candidates exactly one must open: a cookie planted beside ours changes
         nothing, and two good ones are refused rather than guessed between.
         """
-        candidates = join(pairs, self._runtime.names)
-        if not candidates:
-            return None
-        found = [o for value in candidates if (o := await self._open(value, now)) is not None]
-        if len({opened.session.id for opened in found}) != 1:
-            return None
-        return found[0]
+        found = await self.all(pairs, now)
+        return found[0] if len({opened.session.id for opened in found}) == 1 else None
+
+    async def all(self, pairs: Sequence[tuple[bytes, bytes]], now: float) -> list[Opened]:
+        """Every live session among the cookies: what a sign-out ends. Raises StoreError."""
+        values = join(pairs, self._runtime.names)
+        return [o for value in values if (o := await self._open(value, now)) is not None]
+
+    def has_ended(self, session_id: str) -> bool:
+        """Was it ended in this process? To be asked again after every wait."""
+        return session_id in self._ended
 
     async def _open(self, value: str, now: float) -> Opened | None:
         key = _digest(value)

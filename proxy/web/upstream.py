@@ -26,7 +26,10 @@ from proxy.wire.message import Exchanged, RequestHead, ResponseHead
 from proxy.wire.pool import Limits, Origin, Pool
 from proxy.wire.tunnel import Tunnel, Upgraded, upgrade
 
-_SHARED = (b"public", b"s-maxage", b"immutable")
+_SHARED = (b"public", b"max-age", b"s-maxage", b"immutable", b"revalidate")
+_SHARED_HEADERS = frozenset(
+    {b"expires", b"cdn-cache-control", b"surrogate-control", b"last-modified", b"age"}
+)
 
 
 class Upstreams:
@@ -37,12 +40,14 @@ class Upstreams:
         runtime: Runtime,
         mint: Mint,
         streams: Streams,
+        has_ended: Callable[[str], bool],
         clock: Callable[[], float],
         draining: Callable[[], bool],
     ) -> None:
         self._runtime = runtime
         self._mint = mint
         self._streams = streams
+        self._has_ended = has_ended
         self._clock = clock
         self._draining = draining
         self._limits = _limits(runtime.settings.forwarding)
@@ -78,8 +83,8 @@ class Upstreams:
             path = f"{path}?{target.query}"
         headers.insert(0, (b"Host", host if route.preserve_host else own_host))
         head = RequestHead(target.method.encode(), path.encode(), headers)
-        client = Client(request, self._draining)
-        render = self._render(visit, route)
+        client = Client(request, self._draining, self._limits.idle_timeout)
+        render = self._render(visit, route, opened)
         if target.kind is Kind.WEBSOCKET:
             return await self._websocket(visit, opened, pool, head, client, render)
         body = read_body(request, client, self._runtime.settings.server.max_body_size)
@@ -112,13 +117,17 @@ class Upstreams:
                 added.append((b"Authorization", b"Bearer " + minted.jwt.encode()))
         return added, target.host.encode()
 
-    def _render(self, visit: Visit, route: Route) -> Callable[[ResponseHead], list[Header]]:
+    def _render(
+        self, visit: Visit, route: Route, opened: Opened | None
+    ) -> Callable[[ResponseHead], list[Header]]:
         def render(head: ResponseHead) -> list[Header]:
             headers = self._runtime.headers.incoming(head.headers)
             if not route.preserve_host:
                 headers = _local_redirects(headers, route.upstream.encode())
-            # A response that shared caches may keep must not carry somebody's cookie.
-            if visit.cookies and not _shareable(headers):
+            # A response that shared caches may keep must not carry somebody's cookie, and one
+            # that comes after the sign-out must not bring the session back.
+            over = opened is not None and self._has_ended(opened.session.id)
+            if visit.cookies and not over and not _shareable(headers):
                 headers += [(b"Set-Cookie", write(c).encode()) for c in visit.cookies]
             headers.append((b"X-Request-Id", visit.id.encode()))
             return headers
@@ -159,6 +168,8 @@ class Upstreams:
             left = max(0.0, session.expires_at - self._clock())
             timer = loop.call_later(left, tunnel.end, POLICY, "session ended")
         self._streams.add(key, tunnel)
+        if session is not None and self._has_ended(session.id):
+            tunnel.end(POLICY, "session ended")  # during the handshake
         try:
             await tunnel.closed()
         finally:
@@ -212,7 +223,10 @@ def _local_redirects(headers: list[Header], origin: bytes) -> list[Header]:
 
 
 def _shareable(headers: list[Header]) -> bool:
-    return any(
-        name.lower() == b"cache-control" and any(word in value.lower() for word in _SHARED)
-        for name, value in headers
+    """May a shared cache keep the response (RFC 9111 section 3)? In doubt it may."""
+    control = b",".join(v.lower() for n, v in headers if n.lower() == b"cache-control")
+    if b"private" in control or b"no-store" in control:
+        return False
+    return any(word in control for word in _SHARED) or any(
+        name.lower() in _SHARED_HEADERS for name, _ in headers
     )

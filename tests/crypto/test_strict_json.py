@@ -59,3 +59,9 @@ def test_reads_what_json_writes(value: dict[str, object]) -> None:
 def test_any_bytes_are_an_object_or_a_value_error(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert isinstance(read_object(data, 100), dict)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "[1e999]"])
+def test_a_number_beyond_all_numbers_is_refused(number: str) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        read_object(b'{"x": %b}' % number.encode(), 1000)

@@ -63,6 +63,15 @@ def through(mark: bytes) -> Step:
     return step
 
 
+def setting(event: asyncio.Event) -> Step:
+    """Tell the test that the script has come this far."""
+
+    async def step(peer: Peer) -> None:
+        event.set()
+
+    return step
+
+
 def until(event: asyncio.Event) -> Step:
     """Wait for the test."""
 

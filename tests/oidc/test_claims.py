@@ -205,7 +205,9 @@ def test_name_from_several_claims_leaves_out_what_is_missing() -> None:
         pytest.param(
             ["a", 7, None, True, {"id": "x"}, ["y"]], ("a", "7"), id="odd members left out"
         ),
-        pytest.param(["a", "b\r\nc", " d "], ("a", "d"), id="control characters left out"),
+        pytest.param(["a", "b\r\nc", "d"], ("a", "d"), id="control characters left out"),
+        pytest.param(["\u00a0admins\u2003"], ("\u00a0admins\u2003",), id="odd spaces stay"),
+        pytest.param("a, admins\u2003", ("a", "admins\u2003"), id="odd spaces stay in a text"),
         pytest.param({"a": 1}, (), id="an object"),
         pytest.param(True, (), id="true"),
         pytest.param(None, (), id="null"),

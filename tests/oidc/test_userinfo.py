@@ -229,3 +229,29 @@ def test_no_claims(source: Source, own: dict[str, object], told: Userinfo | None
     with pytest.raises(LoginError) as error:
         merge(own, told, source)
     assert (error.value.reason, error.value.status) == (Reason.NO_CLAIMS, 502)
+
+
+@pytest.mark.parametrize(
+    ("own", "told", "expected"),
+    [
+        pytest.param({"email": "a", "email_verified": True}, {"email": "b"}, None, id="another's"),
+        pytest.param({"email": "a", "email_verified": True}, {"email": "a"}, True, id="the same"),
+        pytest.param(
+            {"email": "a"}, {"email_verified": True}, None, id="a flag without its address"
+        ),
+        pytest.param(
+            {"email": "a", "email_verified": True}, {"email_verified": False}, False, id="a no"
+        ),
+        pytest.param(
+            {"email": "a", "email_verified": False},
+            {"email": "b", "email_verified": True},
+            True,
+            id="its own flag",
+        ),
+    ],
+)
+def test_a_verified_flag_speaks_of_its_own_address_only(
+    own: dict[str, object], told: dict[str, object], expected: bool | None
+) -> None:
+    merged = merge({"sub": "x", **own}, Userinfo({"sub": "x", **told}), "merge")
+    assert merged.get("email_verified") is expected

@@ -74,7 +74,7 @@ def test_the_order_in_the_file_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("method", "methods"),
-    [("GET", {"GET"}), ("POST", {"POST", "PUT"}), ("PUT", {"POST", "PUT"})],
+    [("GET", {"GET", "HEAD"}), ("POST", {"POST", "PUT"}), ("PUT", {"POST", "PUT"})],
 )
 def test_a_path_may_have_a_route_for_each_method(method: str, methods: set[str]) -> None:
     route = TABLE.match("/api/v1/jobs", method)
@@ -224,6 +224,15 @@ def test_a_route_takes_what_it_does_not_name_from_the_settings() -> None:
 def test_a_route_without_any_upstream_is_an_error() -> None:
     with pytest.raises(ValueError, match="no upstream"):
         compile_route(RouteSettings(path="/a"), configured(upstream=None))
+
+
+def test_head_goes_where_get_goes() -> None:
+    """A HEAD on a GET route must not fall through to a laxer one."""
+    routes = compiled({"path": "/a", "methods": ["GET"]}, {"path": "/*", "access": "public"})
+    for method in ("GET", "HEAD"):
+        route = routes.match("/a", method)
+        assert route is not None
+        assert route.path == "/a"
 
 
 def test_an_empty_passthrough_prefix_lets_nothing_pass() -> None:

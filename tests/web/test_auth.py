@@ -164,3 +164,14 @@ async def test_headers_hold_what_a_header_can_hold() -> None:
         raw = answer.headers["X-Auth-Request-Preferred-Username"]
         assert raw.encode("utf-8", "surrogateescape").decode() == "Ælíce 中"
         assert answer.headers["X-Auth-Request-Groups"].startswith("c,")
+
+
+@pytest.mark.parametrize(
+    "query", ["allowed_group=admins", "allowed_groups[]=admins", "Allowed_Groups=admins",
+              "allowed_roles=admins"]
+)  # fmt: skip
+async def test_a_misspelt_constraint_lets_nobody_in(query: str) -> None:
+    async with Place() as place:
+        browser = place.browser()
+        await browser.sign_in("/", "bob")
+        assert (await browser.get(f"/oauth2/auth?{query}", page=False)).status == 400

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from tests.fakes.scripted import close, request, upstream
+from tests.fakes.scripted import Step, close, endless, request, setting, upstream
 from tests.web.place import HOST, Place
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -90,3 +90,29 @@ async def test_an_unknown_expectation_is_417() -> None:
     async with Place(routes=[{"path": "/*", "access": "public"}]) as place:
         answer = await place.browser().post("/x", page=False, data=b"x", headers={"Expect": "tea"})
         assert answer.status == 417
+
+
+async def test_a_client_that_stops_sending_gives_its_upstream_connection_back() -> None:
+    forwarding = {"max_connections": 1, "idle_timeout": 0.3, "queue_timeout": 5}
+    async with Place(routes=[{"path": "/*", "access": "public"}], forwarding=forwarding) as place:
+        head = f"POST /x HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\nx"
+        stuck = asyncio.create_task(spoken(place, head.encode()))
+        assert (await place.browser().get("/y", page=False)).status == 200
+        assert b" 408 " in (await stuck).splitlines()[0]
+
+
+async def test_a_client_that_stops_reading_gives_its_upstream_connection_back() -> None:
+    said = OK + b"Content-Length: 50000000\r\n\r\n"
+    small = OK + b"Content-Length: 2\r\n\r\nok"
+    asked = asyncio.Event()
+    script: list[Step] = [request, setting(asked), said, endless(b"x" * 65536)]
+    async with upstream(script, [request, small]) as scripted:
+        route = {"path": "/*", "access": "public", "upstream": scripted.url}
+        forwarding = {"max_connections": 1, "idle_timeout": 0.3, "queue_timeout": 10}
+        async with Place(routes=[route], forwarding=forwarding) as place:
+            _, writer = await asyncio.open_connection("127.0.0.1", place.port, limit=1024)
+            writer.write(ask())
+            async with asyncio.timeout(10):
+                await asked.wait()
+                assert (await place.browser().get("/y", page=False)).status == 200
+            writer.transport.abort()

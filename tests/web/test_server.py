@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -54,3 +57,14 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         answer = await spoken(place, data)
         assert [seen["target"] for seen in place.upstream.seen] == [f"/{n}" for n in range(20)]
         assert answer.count(b"HTTP/1.1 200 ") == 20
+
+
+def test_the_lenient_parser_is_refused() -> None:
+    """Run apart: aiohttp chooses its parser when it is imported."""
+    code = "from proxy.web.server import check_parser; check_parser()"
+    environment = {**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "C extensions" in done.stderr
