@@ -28,6 +28,11 @@ def run(parsed: argparse.Namespace) -> int:
     except ConfigError as exc:
         print_problems(exc.problems)
         return 2
+    from proxy.web.files import file_problems  # late: the other commands need no web server
+
+    if problems := file_problems(settings):
+        print_problems(problems)
+        return 2
     print("configuration is valid")
     for name, value in _summary(settings).items():
         print(f"  {name:<12} {value}")
@@ -40,6 +45,8 @@ def _summary(settings: Settings) -> dict[str, str]:
     source = provider.issuer_url or provider.server_metadata_url or "none"
     rules = settings.access
     everyone = "everyone that the provider signs in"
+    if settings.auth.disabled:
+        everyone = "everyone: authentication is disabled"
     idle = f", {show_duration(session.idle_timeout)} when idle" if session.idle_timeout else ""
     conditions = {
         "e-mail": rules.email_domains or rules.emails,

@@ -84,8 +84,24 @@ def _our_paths(settings: Settings) -> Found:
 
 def _people(settings: Settings) -> Found:
     yield from _addresses("access", settings.access)
+
+
+def _people_of_routes(settings: Settings) -> Found:
     for number, route in enumerate(settings.routes):
         yield from _addresses(f"routes.{number}.rule", route.rule)
+
+
+def _public_rules(settings: Settings) -> Found:
+    for number, route in enumerate(settings.routes):
+        if route.access == "public" and route.rule != Rule():
+            yield f"routes.{number}.rule", "a public route asks nobody: it cannot have a rule"
+
+
+def _identity(settings: Settings) -> Found:
+    if not settings.identity.audience:
+        yield "identity.audience", "needs a name: a JWT for nobody in particular is for anybody"
+    if not settings.claims.user:
+        yield "claims.user", "needs the name of a claim"
 
 
 def _addresses(place: str, rule: Rule) -> Found:
@@ -107,5 +123,8 @@ ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
     (("routes", "upstream"), _route_upstreams),
     (("identity.header", "headers.extra"), _header_names),
     (("server.prefix", "paths.start", "paths.callback", "paths.sign_in"), _our_paths),
-    (("routes",), _people),
+    (("access.email_domains", "access.emails"), _people),
+    (("routes",), _people_of_routes),
+    (("routes",), _public_rules),
+    (("identity.audience", "claims.user"), _identity),
 )

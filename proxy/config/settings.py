@@ -64,9 +64,11 @@ class Server(Section):
     )
     drain_timeout: Duration = option("30s", "how long running requests may take at shutdown")
     keepalive_timeout: Duration = option("75s", "how long an idle client connection is kept")
-    max_header_size: Size = option("32KiB", "limit on all header lines of a request together")
+    max_header_size: Size = option(
+        "32KiB", "limit on all header lines of a request together", ge=1024
+    )
     max_headers: int = option(100, "limit on the number of header lines", ge=10, le=1000)
-    max_url_size: Size = option("8KiB", "limit on the request target")
+    max_url_size: Size = option("8KiB", "limit on the request target", ge=256)
     max_body_size: Size = option(0, "limit on a request's body; 0 sets none")
 
 
@@ -128,7 +130,7 @@ class Provider(Section):
         False, "accept http URLs that are not on this machine (a test network only)"
     )
     ca_file: str = option("", "PEM file of certificate authorities to trust for the provider")
-    timeout: Duration = option("10s", "limit on each call to the provider")
+    timeout: Duration = option("10s", "limit on each call to the provider", gt=0)
     clock_skew: Duration = option("60s", "tolerance for iat, nbf and exp")
     metadata_ttl: Duration = option("1h", "how long metadata and keys are kept before a re-read")
 
@@ -196,7 +198,7 @@ class AccessRules(Rule):
 
 
 class SessionSettings(Section):
-    lifetime: Duration = option("12h", "absolute end of a session after sign-in")
+    lifetime: Duration = option("12h", "absolute end of a session after sign-in", ge=1)
     idle_timeout: Duration = option("4h", "end of a session that nobody uses; 0 sets none")
     refresh_every: Duration = option(
         0, "how often tokens are refreshed and the access rules judged again; 0 means never"
@@ -221,7 +223,7 @@ class Cookie(Section):
 
 class Login(Section):
     enabled: bool = option(True, "false answers 503 to sign-ins; sessions go on")
-    attempt_ttl: Duration = option("10m", "how long a begun sign-in may take")
+    attempt_ttl: Duration = option("10m", "how long a begun sign-in may take", ge=1)
     max_attempts: int = option(5, "sign-ins begun at once in one browser (tabs)", ge=1, le=7)
     redirect_hosts: Strings = option(
         (), "further hosts that rd may name: host, host:port or .domain for its subdomains"
@@ -236,7 +238,9 @@ class IdentityJwt(Section):
     issuer: str = option("", "iss; empty means public_url")
     audience: Strings = option(("api",), "aud; a route may override it")
     scope: str = option("playground", "scope, separated by spaces")
-    ttl: Duration = option("1h", "life of a JWT, never past the session's end; 5m is a good choice")
+    ttl: Duration = option(
+        "1h", "life of a JWT, never past the session's end; 5m is a good choice", ge=1
+    )
     algorithm: Literal["ES256", "RS256", "EdDSA", "HS256"] = option("ES256", "signature algorithm")
     signing_key_files: Strings = option(
         (), "PEM private keys: the first signs, all are published; none makes one at start"
@@ -269,11 +273,11 @@ class Headers(Section):
 
 
 class Forwarding(Section):
-    connect_timeout: Duration = option("5s", "limit on connecting to an upstream")
-    response_timeout: Duration = option("120s", "limit on waiting for the response's head")
-    idle_timeout: Duration = option("10m", "limit on silence in the middle of a body")
+    connect_timeout: Duration = option("5s", "limit on connecting to an upstream", gt=0)
+    response_timeout: Duration = option("120s", "limit on waiting for the response's head", gt=0)
+    idle_timeout: Duration = option("10m", "limit on silence in the middle of a body", gt=0)
     max_connections: int = option(256, "connections to one upstream at once", ge=1)
-    queue_timeout: Duration = option("10s", "limit on waiting for a free connection")
+    queue_timeout: Duration = option("10s", "limit on waiting for a free connection", gt=0)
     keepalive: Duration = option("60s", "how long an idle upstream connection is kept")
     ca_file: str = option("", "PEM file of certificate authorities to trust for upstreams")
     verify: bool = option(True, "verify the certificates of https upstreams")

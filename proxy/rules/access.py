@@ -81,6 +81,11 @@ class Rules:
         given = [Condition.compile(rule) for rule in (everywhere, route) if rule is not None]
         return cls(tuple(c for c in given if c != _NO_CONDITION), everywhere.email_verified)
 
+    @property
+    def lets_in_everyone(self) -> bool:
+        """Is there no condition at all, but for ``email_verified``?"""
+        return not self.conditions
+
     def denied(self, person: Identity) -> Reason | None:
         """Why ``person`` may not pass, or None if they may."""
         if not person.subject or not person.user:

@@ -18,6 +18,7 @@ from proxy.config.types import parse_listen
 from proxy.errors import ConfigError, ProviderError
 from proxy.web.calls import open_session
 from proxy.web.entry import Entry
+from proxy.web.files import file_problems
 from proxy.web.log import Log, LogHandler
 from proxy.web.parts import Parts, World, assemble
 from proxy.web.provider import Provider
@@ -57,6 +58,8 @@ class App:
 
     async def _start(self) -> None:
         check_parser()
+        if problems := file_problems(self._settings):
+            raise ConfigError(problems)
         settings, loop = self._settings, asyncio.get_running_loop()
         self._log.schedule = lambda: _later(loop, self._log)
         self._stack.callback(self._log.flush)
@@ -65,7 +68,8 @@ class App:
         self._stack.push_async_callback(self.parts.upstreams.close)
         if self.parts.refresher is not None:
             self._stack.push_async_callback(self.parts.refresher.close)
-        self._front = FrontServer(Entry(self.parts).handle, settings.server)
+        entry = Entry(self.parts)
+        self._front = FrontServer(entry.handle, settings.server, entry.unreadable)
         host, port = parse_listen(settings.server.listen)
         self._server = await loop.create_server(self._front, host, port, backlog=1024)
         self._stack.callback(self._server.close)
@@ -86,6 +90,8 @@ class App:
 
     def _announce(self) -> None:
         settings = self._settings
+        if not settings.auth.disabled and self.parts.runtime.access.lets_in_everyone:
+            self._log.event("warning", "access is empty: whoever the provider signs in comes in")
         fields: dict[str, object] = {"url": settings.public_url, "listen": settings.server.listen}
         self._log.event("info", "serving", fields)
         if not settings.auth.disabled and (
@@ -111,7 +117,8 @@ class App:
                 wait, failing = _CHECK_EVERY, False
             except ProviderError as exc:
                 if not failing:
-                    self._log.event("warning", f"the provider does not answer: {exc}")
+                    fields: dict[str, object] = {"reason": str(exc.reason)}
+                    self._log.event("warning", f"the provider cannot be used: {exc.detail}", fields)
                 wait, failing = (min(wait * 2, _CHECK_EVERY) if failing else 1.0), True
             except Exception as exc:  # a fault of ours must not end the checking
                 self._log.exception(exc, "-")

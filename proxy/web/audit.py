@@ -37,6 +37,10 @@ class Audit:
         self._metrics.refused.labels(str(reason)).inc()
         self._write("login_failed", visit, reason, None, detail)
 
+    def note(self, message: str) -> None:
+        """Something that explains what people may ask about later."""
+        self._log.event("warning", message[:500])
+
     def _write(
         self,
         event: str,

@@ -93,6 +93,14 @@ class Entry:
             parts.end(request.protocol)
             self._tell(visit, status, loop.time() - started)
 
+    def unreadable(self, request: web.BaseRequest, status: int, reason: Reason) -> str:
+        """Tell of a request that was refused before it could be read; returns its id."""
+        visit = Visit(request, self._parts.request_id(), self._parts.clock(), _peer(request))
+        visit.reason = reason
+        self._parts.metrics.refused.labels(str(reason)).inc()
+        self._tell(visit, status, 0.0)
+        return visit.id
+
     def _request_id(self, request: web.BaseRequest) -> str:
         """A trusted hop's own id, so that its log and ours tell of one request; else a new one."""
         given = request.headers.get("X-Request-Id", "")
@@ -187,6 +195,7 @@ class Entry:
             case Login():
                 return await self._login(visit)
             case Refuse(reason=Reason.NO_SESSION):
+                parts.metrics.refused.labels(str(Reason.NO_SESSION)).inc()
                 return parts.answers.refuse(visit, 401, Reason.NO_SESSION)
             case Refuse(reason=reason):
                 return self._deny(visit, reason, opened)
@@ -253,8 +262,12 @@ class Entry:
         parts.metrics.refused.labels(str(exc.reason)).inc()
         if exc.status >= 500 or exc.detail:
             level = "warning" if exc.status >= 500 else "info"
-            fields: dict[str, object] = {"request_id": visit.id, "status": exc.status}
-            parts.log.event(level, str(exc), fields)
+            fields: dict[str, object] = {
+                "reason": str(exc.reason),
+                "request_id": visit.id,
+                "status": exc.status,
+            }
+            parts.log.event(level, exc.detail or str(exc.reason), fields)
         retry = ""
         if exc.status >= 500 and visit.kind is Kind.NAVIGATION:
             retry = visit.goal.raw

@@ -23,6 +23,7 @@ from proxy.oidc.attempt import (
 )
 from proxy.oidc.claims import identity
 from proxy.oidc.userinfo import merge
+from proxy.rules.target import public_hosts
 from proxy.session.cookies import single
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
@@ -81,6 +82,9 @@ class Login:
         settings = self._runtime.settings
         if not settings.login.enabled:
             return self._disabled(visit)
+        if not settings.cookie.domain and not self._at_home(visit):
+            # The provider returns to public_url, where a cookie of this host would be missing.
+            return self._answers.redirect(visit, 302, self._runtime.public(visit.goal.raw))
         if self._bounces(visit) >= settings.login.max_bounces:
             return self._loop(visit, return_to)
         metadata = await self._provider.metadata()
@@ -89,6 +93,10 @@ class Login:
             metadata, settings.provider, attempt, self._redirect_uri, passed or {}
         )
         return self._answers.redirect(visit, 302, url, self._keep(visit, attempt))
+
+    def _at_home(self, visit: Visit) -> bool:
+        hosts = public_hosts(self._runtime.settings.public_url, ())
+        return hosts is None or visit.goal.host in hosts
 
     async def callback(self, visit: Visit) -> web.StreamResponse:
         """``{prefix}/callback``: the browser returns from the provider.
@@ -151,6 +159,8 @@ class Login:
         tokens = await self._provider.redeem(callback, self._redirect_uri)
         proven = await self._provider.id_token_claims(tokens, callback.attempt.nonce)
         userinfo = await self._provider.userinfo(tokens, str(proven["sub"]))
+        if userinfo is not None and userinfo.problem:
+            self._audit.note(f"userinfo said nothing: {userinfo.problem}")
         claims = merge(proven, userinfo, settings.provider.claims_source)
         metadata = await self._provider.metadata()
         person = identity(claims, settings.claims, metadata.issuer, keep=self._runtime.kept_claims)

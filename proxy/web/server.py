@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from aiohttp import http_parser, web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.config.settings import Server as ServerSettings
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, Reason
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-_WORDS = {400: "bad_request", 408: "request_timeout"}
+Refused = Callable[[web.BaseRequest, int, Reason], str]
+"""Tells of a request that could not be read; returns its id."""
 
 
 def check_parser() -> None:
@@ -28,7 +30,11 @@ def check_parser() -> None:
 class FrontProtocol(RequestHandler):
     """One client connection."""
 
-    __slots__ = ()
+    __slots__ = ("_refused",)
+
+    def __init__(self, server: FrontServer, refused: Refused, **arguments: Any) -> None:
+        super().__init__(server, **arguments)
+        self._refused = refused
 
     def handle_error(
         self,
@@ -37,15 +43,21 @@ class FrontProtocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """A request that is not HTTP: refused in one line that repeats nothing of it."""
-        if exc is not None and status >= 500:
+        """What is not HTTP, or too large to be read: refused without repeating any of it."""
+        reason = Reason.BAD_HEADER if status < 500 else Reason.INTERNAL
+        if isinstance(exc, LineTooLong) or "Too many headers" in str(message):
+            status, reason = 431, Reason.TOO_LARGE
+        elif exc is not None and status >= 500:
             self.logger.error("unhandled", exc_info=exc)
-        word = _WORDS.get(status, "internal_error")
-        response = web.Response(
+        request_id = self._refused(request, status, reason)
+        response = web.json_response(
+            {"error": str(reason), "request_id": request_id},
             status=status,
-            body=b'{"error": "%s"}\n' % word.encode(),
-            content_type="application/json",
-            headers={"Server": "auth-proxy", "Cache-Control": "no-store"},
+            headers={
+                "Server": "auth-proxy",
+                "Cache-Control": "no-store",
+                "X-Request-Id": request_id,
+            },
         )
         response.force_close()
         return response
@@ -54,7 +66,7 @@ class FrontProtocol(RequestHandler):
 class FrontServer(web.Server):
     """Makes a FrontProtocol for each connection; llhttp's limits come from the settings."""
 
-    def __init__(self, handler: Handler, settings: ServerSettings) -> None:
+    def __init__(self, handler: Handler, settings: ServerSettings, refused: Refused) -> None:
         super().__init__(
             handler,
             handler_cancellation=True,
@@ -68,9 +80,10 @@ class FrontServer(web.Server):
             lingering_time=2.0,
         )
         self._arguments: dict[str, Any] = self._kwargs
+        self._refused = refused
 
     def __call__(self) -> RequestHandler:
-        return FrontProtocol(self, loop=self._loop, **self._arguments)
+        return FrontProtocol(self, self._refused, loop=self._loop, **self._arguments)
 
     def close_idle(self, busy: Collection[RequestHandler]) -> None:
         """Close the connections that serve no request."""

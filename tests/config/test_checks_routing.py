@@ -127,3 +127,18 @@ def test_what_is_refused(flags: Mapping[str, str], expected: str) -> None:
 )
 def test_what_is_accepted(flags: Mapping[str, str]) -> None:
     assert reported(flags) == ""
+
+
+def test_a_wrong_route_hides_no_problem_about_people() -> None:
+    found = reported({"routes": "[{path: ping}]", "access.emails": "foo"})
+    assert "routes.0.path: " in found
+    assert "access.emails: 'foo'" in found
+
+
+def test_a_public_route_cannot_have_a_rule() -> None:
+    route = "[{path: /a, access: public, rule: {emails: [a@b.example]}}]"
+    assert "routes.0.rule: a public route" in reported({"routes": route})
+
+
+def test_a_jwt_needs_an_audience() -> None:
+    assert "identity.audience: " in reported({"identity.audience": "[]"})

@@ -67,6 +67,7 @@ const configuration = {
   cookies: { keys: ['only-for-tests-on-this-machine'] },
   features: {
     devInteractions: { enabled: true },
+    jwtUserinfo: { enabled: true },
     rpInitiatedLogout: { enabled: true },
     backchannelLogout: { enabled: true },
     introspection: { enabled: true },

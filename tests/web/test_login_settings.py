@@ -219,3 +219,24 @@ async def test_an_app_below_a_path_has_our_endpoints_there_too() -> None:
         assert (await browser.get("/below/oauth2/userinfo", page=False)).status == 200
         assert (await browser.get("/below/oauth2/other")).status == 404
         assert (await browser.get("/below/page")).status == 200
+
+
+async def test_a_sign_in_on_a_further_host_begins_at_home() -> None:
+    async with Place(server={"hosts": ["other.example"]}) as place:
+        answer = await place.browser().get("/deep?x=1", headers={"Host": "other.example"})
+        assert (answer.status, answer.location) == (302, f"{PUBLIC}/deep?x=1")
+        assert answer.set_cookies == []
+
+
+async def test_an_open_door_is_told_at_the_start() -> None:
+    async with Place() as place:
+        assert "access is empty" in place.logged()
+    async with Place(access={"email_domains": ["*"]}) as place:
+        assert "access is empty" not in place.logged()
+
+
+async def test_a_userinfo_that_says_nothing_is_told() -> None:
+    async with Place() as place:
+        place.provider.misbehave("userinfo_500")
+        assert (await place.browser().sign_in()).status == 303
+        assert "userinfo said nothing: status 500" in place.logged()

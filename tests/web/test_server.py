@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -68,3 +69,31 @@ def test_the_lenient_parser_is_refused() -> None:
     )
     assert done.returncode != 0
     assert "C extensions" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "reason"),
+    [
+        pytest.param(b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 9000), 431, "too_large", id="address"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nX: %b\r\n\r\n" % (b"a" * 40000), 431, "too_large", id="header"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 120 + b"\r\n", 431, "too_large", id="headers"
+        ),
+        pytest.param(b"nonsense\r\n\r\n", 400, "bad_header", id="no request line"),
+    ],
+)
+async def test_what_could_not_be_read_is_told_and_counted(
+    data: bytes, status: int, reason: str
+) -> None:
+    async with Place() as place:
+        answer = await spoken(place, data)
+        assert b" %d " % status in answer.splitlines()[0]
+        document = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert document["error"] == reason
+        line = json.loads(place.logged().splitlines()[-1])
+        assert (line["event"], line["status"], line["reason"]) == ("access", status, reason)
+        assert line["request_id"] == document["request_id"]
+        metrics = place.app.parts.metrics.render()
+        assert b'auth_proxy_refused_total{reason="%b"} 1.0' % reason.encode() in metrics
