@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,8 @@ from typing import Self
 from urllib.parse import urljoin
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from playwright.async_api import Page
 
 HERE = Path(__file__).parent
@@ -51,6 +54,20 @@ PEOPLE: Mapping[str, Claims] = MappingProxyType(
         },
     }
 )
+
+
+@cache
+def signing_keys() -> list[dict[str, object]]:
+    """Private JWKs, one of each kind that ID tokens may be signed with.
+
+    Made here, since Node.js now and then hangs when it makes and exports keys; and the same for
+    all, so that a restart loses everything but the keys.
+    """
+    rsa_key = RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048), as_dict=True)
+    ec_key = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+    ed_key = OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate(), as_dict=True)
+    # without key_ops: what a key is for is the provider's to say
+    return [{k: v for k, v in key.items() if k != "key_ops"} for key in (rsa_key, ec_key, ed_key)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +108,7 @@ class NodeConfig:
                 "claimsInUserinfoOnly": self.claims_in_userinfo_only,
                 "skipConsent": self.skip_consent,
                 "ttl": dict(self.ttl),
+                "keys": signing_keys(),
             }
         )
 

@@ -6,7 +6,7 @@
 // listens, keeps everything in memory, and ends with its standard input, so that it never
 // outlives the tests.
 import { createServer } from 'node:http';
-import { generateKeyPairSync, webcrypto } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 
 // Debian 12 has Node.js 18, which lacks these two names and nothing else that is needed.
 globalThis.crypto ??= webcrypto;
@@ -37,16 +37,9 @@ function findAccount(_ctx, id) {
   return claims && { accountId: id, claims: () => ({ sub: id, ...claims }) };
 }
 
-// Keys of the kinds that ID tokens may be signed with, new at every start. RS256 needs none: its
-// key is the package's own, so that a restart loses everything but the key.
-function freshKeys() {
-  const kinds = [['rsa', { modulusLength: 2048 }], ['ec', { namedCurve: 'P-256' }], ['ed25519', {}]];
-  return kinds.map(([kind, how]) => generateKeyPairSync(kind, how).privateKey.export({ format: 'jwk' }));
-}
-
 const configuration = {
   clients: [client],
-  ...(options.idTokenAlgorithm !== 'RS256' && { jwks: { keys: freshKeys() } }),
+  jwks: { keys: options.keys },
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
   findAccount,
   claims: {
