@@ -118,7 +118,7 @@ class Entry:
             return self._failed(visit, exc)
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception as exc:  # fail closed, and say so: F-bars allow no bare 500 without an id
+        except Exception as exc:  # fail closed, under an id that the log explains
             self._parts.log.exception(exc, visit.id)
             return self._parts.answers.refuse(visit, 500, Reason.INTERNAL)
 
