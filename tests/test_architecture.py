@@ -51,7 +51,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pydantic_core": ("config/",),
     "redis": ("session/redis.py",),
     "tomllib": ("config/",),
-    "uvloop": ("cli/", "web/app.py", "demo/run.py"),
+    "uvloop": ("cli/", "web/serve.py", "demo/run.py"),
     "yaml": ("config/",),
 }
 """Library → where it may be imported. One that is not here needs a door first."""

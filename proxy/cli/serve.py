@@ -31,6 +31,6 @@ def run(parsed: argparse.Namespace) -> int:
     except ConfigError as exc:
         print_problems(exc.problems)
         return 2
-    from proxy.web.app import run as run_app  # late: the other commands need no web server
+    from proxy.web.serve import run as run_app  # late: the other commands need no web server
 
     return run_app(settings)

@@ -29,7 +29,8 @@ from proxy.config.settings import (
 from proxy.config.types import Secret, parse_listen
 from proxy.demo.playground import PlaygroundConfig, create_playground
 from proxy.demo.provider import Client, ProviderConfig, create_provider
-from proxy.web.app import App, make_log
+from proxy.web.app import App
+from proxy.web.serve import make_log
 
 CLIENT_ID = "auth-proxy-demo"
 
