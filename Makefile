@@ -4,6 +4,7 @@
 # make format  rewrite the sources in the house's format
 # make generate  rewrite the files that are made from the settings
 # make .env    secrets for compose.yml
+# make bench   everything measured beside nginx; ROUNDS=1 SECONDS=2 ONLY=get,auth for a quick look
 # PYTHON=python3.12 chooses the interpreter, TESTS="tests/rules -k gate" what pytest runs.
 
 PYTHON ?= python3
@@ -12,11 +13,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PROVIDERS := tests/providers/node_modules/.package-lock.json
-SOURCES := proxy tests
+SOURCES := proxy tests bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format generate clean
+.PHONY: help demo test check bench format generate clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -34,6 +35,13 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 	$(BIN)/auth-proxy generate --check
+
+bench: $(VENV)/installed-bench
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || scripts/need nginx-light
+	@scripts/need wrk
+	@$(BIN)/python -m compileall -q proxy  # as in an installation: starts are measured as well
+	@exec $(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY))
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format $(SOURCES)
@@ -60,6 +68,12 @@ $(VENV)/installed-dev: pyproject.toml scripts/venv
 	@scripts/venv $(VENV) $(PYTHON)
 	@echo "Installing auth-proxy and its test tools into $(VENV)"
 	@$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/installed $@
+
+$(VENV)/installed-bench: pyproject.toml scripts/venv
+	@scripts/venv $(VENV) $(PYTHON)
+	@echo "Installing auth-proxy and what its bench needs into $(VENV)"
+	@$(PIP) install --editable '.[bench]'
 	@touch $(VENV)/installed $@
 
 $(PROVIDERS): tests/providers/package.json tests/providers/package-lock.json

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found"
     ORIGIN_REFUSED = "origin_refused"
     EXPECTATION_FAILED = "expectation_failed"
+    HTTPS_REQUIRED = "https_required"
     TOO_LARGE = "too_large"
     # who is asking
     NO_SESSION = "no_session"

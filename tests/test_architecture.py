@@ -30,6 +30,7 @@ BELOW: dict[str, frozenset[str]] = {
 _GROUND = frozenset(BELOW)
 BELOW |= dict.fromkeys(("wire", "rules", "oidc", "session"), _GROUND)
 BELOW["web"] = frozenset(BELOW)
+BELOW["process"] = frozenset(BELOW)
 BELOW["demo"] = frozenset(BELOW)
 BELOW["cli"] = frozenset(BELOW)
 BELOW["__main__"] = frozenset({"cli"})
@@ -51,16 +52,31 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pydantic_core": ("config/",),
     "redis": ("session/redis.py",),
     "tomllib": ("config/",),
-    "uvloop": ("cli/", "web/serve.py", "demo/run.py"),
+    "uvloop": ("cli/", "process/worker.py", "demo/run.py"),
     "yaml": ("config/",),
 }
 """Library → where it may be imported. One that is not here needs a door first."""
 
 ENVIRONMENT = ("cli/",)
 WALL_CLOCK = ("cli/", "web/app.py", "web/parts.py", "demo/provider.py", "demo/playground.py")
-ASYNC = ("web/", "wire/", "demo/", "session/store.py", "session/cookie.py", "session/redis.py")
+ASYNC = (
+    "process/worker.py",
+    "web/",
+    "wire/",
+    "demo/",
+    "session/store.py",
+    "session/cookie.py",
+    "session/redis.py",
+)
 PURE = frozenset({"rules", "oidc", "session", "wire", "crypto"})
-LATE_IMPORTS = ("cli/",)  # a command imports what it needs when it runs, so that --help is quick
+LATE_IMPORTS = (
+    "cli/",  # a command imports what it needs when it runs, so that --help is quick
+    # Large, and not needed for the first answer: each is loaded with the first …
+    "crypto/jwt.py",  # token (PyJWT brings X.509 along)
+    "oidc/attempt.py",  # sign-in (authlib brings all of its OAuth along)
+    "web/metrics.py",  # scrape
+    "web/pages/render.py",  # page
+)
 
 WHOLE_SETTINGS = frozenset({"rules/routes.py"})  # compiles every route from what stands above it
 TOO_LONG: frozenset[str] = frozenset()

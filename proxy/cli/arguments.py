@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from proxy.config.declaration import Form, nearest, options, sections
@@ -15,7 +17,12 @@ _KEY = "option:"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that names the nearest flag when it meets an unknown one."""
+    """A parser that names the nearest flag when it meets an unknown one.
+
+    The many flags of the options are declared when one is given, or help is wanted.
+    """
+
+    later: Callable[[], None] | None = None
 
     def error(self, message: str) -> NoReturn:
         unknown = message.partition("unrecognized arguments: ")[2].split()
@@ -28,10 +35,23 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Nothing is left over: an unknown flag is this command's own error."""
+        words = sys.argv[1:] if args is None else args
+        flags = {word.partition("=")[0] for word in words if word.startswith("-")}
+        if not flags <= self._option_string_actions.keys():
+            self._declare()
         parsed, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
         return parsed, rest
+
+    def format_help(self) -> str:
+        self._declare()
+        return super().format_help()
+
+    def _declare(self) -> None:
+        declare, self.later = self.later, None
+        if declare:
+            declare()
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +64,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """One flag for every option, in a group for each section."""
     parser.usage = f"{parser.prog} [--config FILE] [--SECTION-OPTION VALUE ...]"
+    parser.later = partial(_declare_options, parser)
+
+
+def _declare_options(parser: argparse.ArgumentParser) -> None:
     described = sections()
     groups: dict[str, argparse._ArgumentGroup] = {}
     for option in options():

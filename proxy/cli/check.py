@@ -58,8 +58,8 @@ def _summary(settings: Settings) -> dict[str, str]:
     return {
         "public URL": settings.public_url,
         "sign-in at": settings.public_url + endpoint_paths(settings).sign_in,
-        "listens on": settings.server.listen,
-        "upstream": settings.upstream or "as each route says",
+        "listens on": ", ".join((*settings.server.listen, *settings.server.tls_listen)),
+        "upstream": ", ".join(settings.upstream) or "as each route says",
         "routes": str(len(settings.routes)),
         "provider": "switched off: authentication is disabled"
         if settings.auth.disabled

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from proxy import __version__
-from proxy.cli import check, demo, generate, healthcheck, keys, serve, urls
-from proxy.cli.arguments import Parser
+from proxy.cli.loading import loading
 
 CONFIGURATION_ERROR = 2
 
-_COMMANDS = (serve, demo, check, keys, urls, healthcheck, generate)
+_COMMANDS = ("serve", "demo", "check", "keys", "urls", "healthcheck", "generate")
+"""The modules beside this one, each with an ``add`` that declares its command."""
 _GLOBAL = ("-h", "--help", "--version")
 
 
@@ -22,9 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success, 1 a failure, 2 a mistake in the arguments or in the configuration.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser, names = _parser()
-    if not arguments or (arguments[0] not in names and arguments[0] not in _GLOBAL):
+    if not arguments or (arguments[0] not in _COMMANDS and arguments[0] not in _GLOBAL):
         arguments.insert(0, "serve")
+    # Nothing that happens to be installed listens in when settings and secrets are read.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    with loading():
+        parser, _ = _parser([name for name in _COMMANDS if name == arguments[0]] or _COMMANDS)
     try:
         parsed = parser.parse_args(arguments)
     except SystemExit as exc:  # argparse has printed help or what is wrong
@@ -33,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return result
 
 
-def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
+def _parser(
+    names: Sequence[str] = _COMMANDS,
+) -> tuple[argparse.ArgumentParser, frozenset[str]]:
+    """A parser for the commands in ``names``: the modules of the others are not loaded."""
+    from proxy.cli.arguments import Parser  # late: it loads the declaration of the options
+
     parser = argparse.ArgumentParser(
         prog="auth-proxy",
         description="Signs people in with OpenID Connect in front of any web application.",
@@ -42,6 +52,6 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )
     parser.add_argument("--version", action="version", version=f"auth-proxy {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", parser_class=Parser)
-    for command in _COMMANDS:
-        command.add(commands)
+    for name in names:
+        import_module(f"proxy.cli.{name}").add(commands)
     return parser, frozenset(commands.choices)

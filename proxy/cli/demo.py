@@ -7,6 +7,7 @@ import os
 import sys
 
 from proxy.cli.arguments import Commands, Parser
+from proxy.cli.loading import loading
 
 _SECRET_VARIABLE = "DEMO_CLIENT_SECRET"
 
@@ -58,7 +59,8 @@ def _add_playground(parts: Commands) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the whole demo until told to stop."""
-    from proxy.demo.run import run as run_demo
+    with loading():
+        from proxy.demo.run import run as run_demo
 
     return run_demo(parsed.host, parsed.port)
 

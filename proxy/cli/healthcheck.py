@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import socket
+import ssl
 import sys
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from proxy.cli.arguments import Commands, Parser, add_config
 from proxy.cli.sources import read_draft
+from proxy.config.listening import Tcp, Unix, parse_address
 from proxy.config.paths import endpoint_paths
-from proxy.config.settings import Settings
-from proxy.config.types import parse_listen
+from proxy.config.settings import Server
 from proxy.errors import ConfigError
 
-_FALLBACK = "http://127.0.0.1:4180/ping"
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def add(commands: Commands) -> None:
@@ -31,40 +33,108 @@ def add(commands: Commands) -> None:
     parser.set_defaults(run=run)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask, and where: at host and port, or at the unix socket ``unix``.
+
+    ``shown`` is how people would write it. ``name`` is the Host header; empty takes that of
+    the address.
+    """
+
+    shown: str
+    path: str
+    host: str = "localhost"
+    port: int | None = None
+    name: str = ""
+    unix: str = ""
+    tls: ssl.SSLContext | None = None
+
+
 def run(parsed: argparse.Namespace) -> int:
     """0 when the answer is 200, else 1."""
-    url, host = (parsed.url, "") if parsed.url else _default(parsed)
-    if urlsplit(url).scheme not in ("http", "https"):
-        print(f"{url}: not an http URL", file=sys.stderr)
-        return 1
-    request = urllib.request.Request(url, headers={"Host": host} if host else {})  # noqa: S310
-    # No proxy of the environment: the question is whether this machine answers.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    shown = parsed.url or "server.listen"
     try:
-        with opener.open(request, timeout=parsed.timeout) as response:
-            status = response.status
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        status = exc.code
+        question = _given(parsed.url) if parsed.url else _configured(parsed)
+        shown = question.shown
+        status = ask(question, parsed.timeout)
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        print(f"{url}: no answer: {exc}", file=sys.stderr)
+        print(f"{shown}: no answer: {exc}", file=sys.stderr)
         return 1
-    print(f"{url}: {status}", file=sys.stdout if status == 200 else sys.stderr)
+    print(f"{shown}: {status}", file=sys.stdout if status == 200 else sys.stderr)
     return 0 if status == 200 else 1
 
 
-def _default(parsed: argparse.Namespace) -> tuple[str, str]:
-    """URL and Host header, from the configuration as far as it can be read."""
+def ask(question: Question, timeout: float) -> int:
+    """The answer's status. Raises OSError and HTTPException.
+
+    No proxy of the environment is used: the question is whether this machine answers.
+    """
+    connection: http.client.HTTPConnection
+    if question.tls is not None:
+        connection = http.client.HTTPSConnection(
+            question.host, question.port, timeout=timeout, context=question.tls
+        )
+    else:
+        connection = http.client.HTTPConnection(question.host, question.port, timeout=timeout)
+    try:
+        if question.unix:
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(timeout)
+            connection.sock.connect(question.unix)
+        headers = {"Host": question.name} if question.name else {}
+        connection.request("GET", question.path, headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _given(url: str) -> Question:
+    """Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http URL")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    tls = ssl.create_default_context() if parts.scheme == "https" else None
+    return Question(url, path, parts.hostname, parts.port, tls=tls)
+
+
+def _configured(parsed: argparse.Namespace) -> Question:
+    """From the configuration, as far as it can be read. Raises ValueError."""
     try:
         found = read_draft(parsed)
     except ConfigError:
-        return _FALLBACK, ""
-    host = "" if "public_url" in found.broken else urlsplit(found.settings.public_url).netloc
-    return _local_url(found.settings), host
+        return _given("http://127.0.0.1:4180/ping")
+    settings = found.settings
+    name = "" if "public_url" in found.broken else urlsplit(settings.public_url).netloc
+    path = endpoint_paths(settings).ping
+    for question in _questions(settings.server, path, name):
+        return question
+    raise ValueError("where systemd listens is not known here: say --url")
 
 
-def _local_url(settings: Settings) -> str:
-    host, port = parse_listen(settings.server.listen)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}{endpoint_paths(settings).ping}"
+def _questions(server: Server, path: str, public: str) -> Iterator[Question]:
+    """The addresses that can be asked, the simplest first."""
+    everything = (
+        (server.listen, False, public),
+        (server.tls_listen, True, public),
+        (server.private_listen, False, ""),
+    )
+    for names, tls, name in everything:
+        for address in map(parse_address, names):
+            if isinstance(address, Unix):
+                shown = f"unix:{address.path} {path}"
+                yield Question(shown, path, name=name, unix=address.path)
+            elif isinstance(address, Tcp):
+                host = _EVERYWHERE.get(address.host, address.host)
+                bracketed = f"[{host}]" if ":" in host else host
+                shown = f"{'https' if tls else 'http'}://{bracketed}:{address.port}{path}"
+                context = _unverified() if tls else None
+                yield Question(shown, path, host, address.port, name, tls=context)
+
+
+def _unverified() -> ssl.SSLContext:
+    """The certificate is for the public name, and we ask this machine: nothing is at stake."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from proxy.cli import check
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
+from proxy.cli.loading import loading, trusting_nobody
 from proxy.cli.sources import print_problems, read_settings
+from proxy.config.settings import Settings
 from proxy.errors import ConfigError
 
 
@@ -27,10 +30,16 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.config_test:
         return check.run(parsed)
     try:
-        settings = read_settings(parsed)
+        with loading():
+            settings = read_settings(parsed)
     except ConfigError as exc:
         print_problems(exc.problems)
         return 2
-    from proxy.web.serve import run as run_app  # late: the other commands need no web server
+    with loading(), trusting_nobody():  # late: the other commands need no web server
+        from proxy.process.serve import run as run_app
+        from proxy.web.activation import activation
 
-    return run_app(settings)
+    def reread() -> Settings:
+        return read_settings(parsed)
+
+    return run_app(settings, reread, activation(os.environ, os.getpid()))

@@ -10,10 +10,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from proxy.config.checks_listening import LISTENING
 from proxy.config.checks_routing import ROUTING
 from proxy.config.declaration import options
+from proxy.config.listening import parse_address
 from proxy.config.settings import Provider, Settings
-from proxy.config.types import decode_cookie_secret, is_loopback, parse_listen
+from proxy.config.types import decode_cookie_secret, is_loopback
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -144,19 +146,16 @@ def _session(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _auth_disabled(settings: Settings) -> Iterator[tuple[str, str]]:
-    host, _ = parse_listen(settings.server.listen)
-    allowed = settings.auth.disabled_on_public_address or is_loopback(host)
-    if settings.auth.disabled and not allowed:
-        yield (
-            "auth.disabled",
-            f"would let anyone in through {settings.server.listen}; "
-            "auth.disabled_on_public_address allows even that",
-        )
-
-
-def _listeners(settings: Settings) -> Iterator[tuple[str, str]]:
-    if settings.server.listen == settings.server.private_listen:
-        yield "server.private_listen", "must differ from server.listen"
+    server = settings.server
+    if not settings.auth.disabled or settings.auth.disabled_on_public_address:
+        return
+    for name in (*server.listen, *server.tls_listen):
+        if not parse_address(name).local:
+            yield (
+                "auth.disabled",
+                f"would let anyone in through {name}; "
+                "auth.disabled_on_public_address allows even that",
+            )
 
 
 _URLS = (
@@ -223,6 +222,16 @@ def _requests(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"provider.extra_headers.{name}", "is set by the proxy itself"
 
 
+def _refreshing(settings: Settings) -> Iterator[tuple[str, str]]:
+    """A refresh token is good for one use: whoever refreshes must know of all who do."""
+    if settings.session.refresh_every and settings.server.workers != 1:
+        yield (
+            "session.refresh_every",
+            "needs server.workers: 1, because several processes would use up one another's "
+            "refresh tokens",
+        )
+
+
 ROWS: tuple[Row, ...] = (
     Row(("public_url", "cookie.secure"), _public_url),
     Row(("cookie.secret",), _cookie_secret),
@@ -232,10 +241,13 @@ ROWS: tuple[Row, ...] = (
         _cookie,
     ),
     Row(("session.lifetime", "session.idle_timeout"), _session),
-    Row(("server.listen", "auth.disabled", "auth.disabled_on_public_address"), _auth_disabled),
-    Row(("server.listen", "server.private_listen"), _listeners),
+    Row(
+        ("server.listen", "server.tls_listen", "auth.disabled", "auth.disabled_on_public_address"),
+        _auth_disabled,
+    ),
     Row(("provider.allow_insecure_http",), _provider_urls),
     Row(("provider.id_token_algorithms", "provider.client_secret"), _algorithms),
     Row((), _requests),
-    *(Row(reads, problems) for reads, problems in ROUTING),
+    Row(("session.refresh_every", "server.workers"), _refreshing),
+    *(Row(reads, problems) for reads, problems in (*ROUTING, *LISTENING)),
 )

@@ -118,6 +118,12 @@ def _addresses(place: str, rule: Rule) -> Found:
             yield f"{place}.emails", f"{email!r} is not an e-mail address"
 
 
+def _client_certificate(settings: Settings) -> Found:
+    forwarding = settings.forwarding
+    if forwarding.client_key_file and not forwarding.client_certificate_file:
+        yield "forwarding.client_key_file", "needs forwarding.client_certificate_file as well"
+
+
 ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
     (("routes",), _route_methods),
     (("routes", "upstream"), _route_upstreams),
@@ -127,4 +133,5 @@ ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
     (("routes",), _people_of_routes),
     (("routes",), _public_rules),
     (("identity.audience", "claims.user"), _identity),
+    (("forwarding.client_certificate_file", "forwarding.client_key_file"), _client_certificate),
 )

@@ -8,12 +8,16 @@ import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from proxy.config.listening import Addresses, Mode
 from proxy.config.settings import Section, Settings
 from proxy.config.types import Duration, HttpUrl, Networks, PublicUrl, Secret, Secrets, Size
+from proxy.config.upstreams import Upstreams
+from proxy.config.workers import Workers
 
 PREFIX = "AUTH_PROXY_"
 
@@ -27,11 +31,14 @@ class Form(StrEnum):
     DURATION = "duration"
     SIZE = "size"
     URL = "URL"
+    URLS = "URL, or a list"
     CHOICE = "choice"
     SECRET = "secret"
     SECRETS = "secret, or a list"
     LIST = "list"
     NETWORKS = "list of networks"
+    ADDRESSES = "list of addresses"
+    WORKERS = "number, or auto"
     TABLE = "mapping"
     ENTRIES = "list of entries"
 
@@ -41,7 +48,11 @@ _ALIASES: tuple[tuple[Any, Form], ...] = (
     (Size, Form.SIZE),
     (HttpUrl, Form.URL),
     (PublicUrl, Form.URL),
+    (Upstreams, Form.URLS),
     (Networks, Form.NETWORKS),
+    (Addresses, Form.ADDRESSES),
+    (Mode, Form.TEXT),
+    (Workers, Form.WORKERS),
     (Secrets, Form.SECRETS),
     (Secret, Form.SECRET),
     (bool, Form.YES_NO),
@@ -82,13 +93,18 @@ class Option:
         return self.form in (Form.SECRET, Form.SECRETS)
 
 
-def options(model: type[Section] = Settings, path: tuple[str, ...] = ()) -> Iterator[Option]:
+@cache
+def options(model: type[Section] = Settings) -> tuple[Option, ...]:
     """Every option below ``model``, in the order of the declaration."""
+    return tuple(_options(model, ()))
+
+
+def _options(model: type[Section], path: tuple[str, ...]) -> Iterator[Option]:
     hints = typing.get_type_hints(model, include_extras=True)
     for name, field in model.model_fields.items():
         hint = _without_none(hints[name])
         if isinstance(hint, type) and issubclass(hint, Section):
-            yield from options(hint, (*path, name))
+            yield from _options(hint, (*path, name))
             continue
         required = field.default is PydanticUndefined
         yield Option(

@@ -13,7 +13,7 @@ from proxy.config.settings import Section
 CONFIG_VARIABLE = "AUTH_PROXY_CONFIG"
 
 _NESTED = (Form.TABLE, Form.ENTRIES)
-_LISTS = (Form.LIST, Form.NETWORKS)
+_LISTS = (Form.LIST, Form.NETWORKS, Form.URLS)
 # Kubernetes gives every container such variables for a Service named auth-proxy or auth-proxy-*.
 _SERVICE_LINK = re.compile(
     r"([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)"

@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from proxy.config.listening import Addresses, Mode
 from proxy.config.types import (
     Duration,
     EndpointPath,
     HttpUrl,
-    Listen,
-    ListenOrOff,
     Networks,
     PublicUrl,
     Rewrite,
@@ -26,6 +25,8 @@ from proxy.config.types import (
     Size,
     Strings,
 )
+from proxy.config.upstreams import Upstreams
+from proxy.config.workers import Workers
 
 
 class Access(StrEnum):
@@ -48,10 +49,26 @@ def option(default: Any, description: str, **extra: Any) -> Any:
 
 
 class Server(Section):
-    listen: Listen = option("127.0.0.1:4180", "address and port that people reach, as host:port")
-    private_listen: ListenOrOff = option(
+    listen: Addresses = option(
+        "127.0.0.1:4180",
+        "addresses that people reach: host:port, unix:/path or systemd[:name]; or off",
+    )
+    tls_listen: Addresses = option((), "addresses that speak TLS, written as in listen")
+    certificate_file: str = option(
+        "", "PEM file with the certificate for tls_listen and its chain; read again when changed"
+    )
+    key_file: str = option("", "PEM file with its key; empty means that certificate_file has it")
+    tls_minimum: Literal["1.2", "1.3"] = option("1.2", "oldest TLS version that is spoken")
+    redirect_http: bool = option(
+        False, "send whoever comes to a TCP address of listen on to public_url, with 308"
+    )
+    unix_mode: Mode = option("0660", "who may connect to unix sockets, as a file mode")
+    private_listen: Addresses = option(
         "127.0.0.1:4181",
-        "address and port for /metrics, /ready with detail and JWKS; off switches it off",
+        "addresses for /metrics, /ready with detail and JWKS; off switches it off",
+    )
+    workers: Workers = option(
+        1, "processes that serve, all on the same addresses; auto: one for each processor"
     )
     prefix: str = option(
         "/oauth2", "path under which our own endpoints live", pattern=r"^(/\w[\w.-]*)+$"
@@ -59,11 +76,22 @@ class Server(Section):
     trusted_proxies: Networks = option(
         (), "networks whose X-Forwarded-* headers are believed; nobody's by default"
     )
+    trust_unix: bool = option(
+        False, "believe the X-Forwarded-* headers of whoever connects to a unix socket of listen"
+    )
     hosts: Strings = option(
         (), "further host names to answer for, besides that of public_url; '*' for any"
     )
     drain_timeout: Duration = option("30s", "how long running requests may take at shutdown")
     keepalive_timeout: Duration = option("75s", "how long an idle client connection is kept")
+    max_connections: int = option(
+        16384, "client connections at once; never more than open files allow", ge=16
+    )
+    header_timeout: Duration = option("10s", "limit on a request's head arriving", gt=0)
+    min_body_rate: Size = option(
+        "500", "bytes a second at which a request's body must arrive; 0 sets no limit"
+    )
+    body_grace: Duration = option("20s", "how long a body may arrive more slowly than that", gt=0)
     max_header_size: Size = option(
         "32KiB", "limit on all header lines of a request together", ge=1024
     )
@@ -276,11 +304,29 @@ class Forwarding(Section):
     connect_timeout: Duration = option("5s", "limit on connecting to an upstream", gt=0)
     response_timeout: Duration = option("120s", "limit on waiting for the response's head", gt=0)
     idle_timeout: Duration = option("10m", "limit on silence in the middle of a body", gt=0)
-    max_connections: int = option(256, "connections to one upstream at once", ge=1)
+    max_connections: int = option(
+        256, "connections to one upstream at once, to all of its addresses together", ge=1
+    )
     queue_timeout: Duration = option("10s", "limit on waiting for a free connection", gt=0)
     keepalive: Duration = option("60s", "how long an idle upstream connection is kept")
+    max_lifetime: Duration = option(
+        "10m", "how old a connection to an upstream may be when it is used again", gt=0
+    )
+    dns_ttl: Duration = option("30s", "how often an upstream's name is looked up again", ge=1)
     ca_file: str = option("", "PEM file of certificate authorities to trust for upstreams")
     verify: bool = option(True, "verify the certificates of https upstreams")
+    client_certificate_file: str = option(
+        "", "PEM file of the certificate (and its chain) that https upstreams are shown"
+    )
+    client_key_file: str = option(
+        "", "PEM file of its private key, without a password; empty if it is in the same file"
+    )
+    server_name: str = option(
+        "",
+        "name to ask https upstreams for, and to check in their certificates, instead of the "
+        "host of the URL",
+        pattern=r"^[A-Za-z0-9.:_-]*$",
+    )
 
 
 class Route(Section):
@@ -288,7 +334,7 @@ class Route(Section):
         ..., "'/ping' is exactly that; '/api/*' is /api and all below it", examples=["/api/*"]
     )
     methods: Strings = option((), "methods that the route is for; empty means all")
-    upstream: HttpUrl | None = option(None, "where to send; empty means the global upstream")
+    upstream: Upstreams = option((), "where to send; empty means the global upstream")
     rewrite: Rewrite | None = option(None, "replaces the matched prefix: '/' turns /api/x into /x")
     access: Access = option(
         Access.REQUIRED, "required; optional (identity if there is one); public (never any)"
@@ -323,7 +369,9 @@ class Settings(Section):
     """The whole configuration."""
 
     public_url: PublicUrl = option(..., "what people type: https://app.example.org")
-    upstream: HttpUrl | None = option(None, "where requests go: http://app:8501")
+    upstream: Upstreams = option(
+        (), "where requests go: http://app:8501, unix:/run/app.sock, or a list of such"
+    )
     provider: Provider = option(Provider(), "the OpenID provider")
     cookie: Cookie = option(Cookie(), "our cookies")
     access: AccessRules = option(AccessRules(), "who may come in")

@@ -224,15 +224,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(value: str) -> str:
-    parse_listen(value)
-    return value.strip()
-
-
-def _listen_or_off(value: str) -> str:
-    return "" if value.strip().lower() in ("", "off") else _listen(value)
-
-
 def _endpoint_path(value: str) -> str:
     """A path of ours, or empty. Raises ValueError."""
     plain = re.fullmatch(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]*)*", value) and "//" not in value
@@ -280,8 +271,6 @@ Duration = Annotated[
 Size = Annotated[int, BeforeValidator(parse_size), _string_schema("a size", "64KiB", "10MiB")]
 NetworkItem = Annotated[Network, BeforeValidator(parse_network), WithJsonSchema({"type": "string"})]
 HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]
-Listen = Annotated[str, AfterValidator(_listen)]
-ListenOrOff = Annotated[str, AfterValidator(_listen_or_off)]
 RoutePath = Annotated[str, AfterValidator(_route_path)]
 Rewrite = Annotated[str, AfterValidator(_rewrite)]
 EndpointPath = Annotated[str, AfterValidator(_endpoint_path)]

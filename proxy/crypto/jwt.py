@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-import jwt as pyjwt
-
 from proxy.crypto.jwk import (
     PrivateKey,
     PublicKey,
@@ -128,6 +126,8 @@ def _choose(keys: VerificationKeys, kid: object, algorithm: str) -> list[Verific
 
 
 def _good(token: str, key: PublicKey | bytes, algorithm: str) -> bool:
+    import jwt as pyjwt  # late: see Signer.sign
+
     try:
         pyjwt.PyJWS([algorithm]).decode_complete(token, key, algorithms=[algorithm])
     except pyjwt.InvalidSignatureError:
@@ -153,6 +153,8 @@ class Signer:
         """``claims`` as a JWT in compact form. Raises ValueError when they are not JSON."""
         payload = json.dumps(dict(claims), separators=(",", ":"), allow_nan=False)
         header = {"typ": typ, "kid": self.kid} if self.kid else {"typ": typ}
+        import jwt as pyjwt  # late: slow to import, and nothing before a sign-in needs it
+
         jws = pyjwt.PyJWS([self.algorithm])
         return jws.encode(payload.encode(), self._key, self.algorithm, headers=header)
 

@@ -29,8 +29,9 @@ from proxy.config.settings import (
 from proxy.config.types import Secret, parse_listen
 from proxy.demo.playground import PlaygroundConfig, create_playground
 from proxy.demo.provider import Client, ProviderConfig, create_provider
+from proxy.errors import ConfigError
+from proxy.process.serve import make_log
 from proxy.web.app import App
-from proxy.web.serve import make_log
 
 CLIENT_ID = "auth-proxy-demo"
 
@@ -54,7 +55,7 @@ def demo_settings(
     port = public_url.rpartition(":")[2]
     return Settings(
         public_url=public_url,
-        upstream=f"http://127.0.0.1:{app_port}",
+        upstream=(f"http://127.0.0.1:{app_port}",),
         provider=Provider(
             issuer_url=issuer,
             client_id=CLIENT_ID,
@@ -65,7 +66,7 @@ def demo_settings(
         access=AccessRules(email_domains=("example.org",)),
         identity=IdentityJwt(ttl=300),
         routes=(Route.model_validate({"path": "/ping", "access": "public"}),),
-        server=Server(listen=f"{host}:{port}", private_listen=f"127.0.0.1:{free_port(4181)}"),
+        server=Server(listen=(f"{host}:{port}",), private_listen=(f"127.0.0.1:{free_port(4181)}",)),
     )
 
 
@@ -138,6 +139,9 @@ def run(host: str = "127.0.0.1", port: int = 4180) -> int:
 
     try:
         uvloop.run(serve())
+    except ConfigError as exc:
+        sys.stderr.write(f"auth-proxy demo: {exc}\n")
+        return 1
     except OSError as exc:
         sys.stderr.write(f"auth-proxy demo: cannot listen: {exc}\n")
         return 1

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
 from proxy.config.settings import Provider
 from proxy.crypto.strict_json import read_object
 from proxy.errors import LoginError, Reason
@@ -101,6 +99,9 @@ def authorization_url(
         "nonce": attempt.nonce,
     }
     if pkce_used(metadata, provider):
+        # late: the package brings much more than this, and nothing before a sign-in needs it
+        from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
         params |= {
             "code_challenge": create_s256_code_challenge(attempt.verifier),
             "code_challenge_method": "S256",

@@ -47,12 +47,11 @@ class Condition:
         """The first kind of condition that does not hold; None when all do."""
         if self.restricts_email and not self._email_allowed(person.email):
             return Reason.EMAIL_NOT_ALLOWED if person.email else Reason.EMAIL_MISSING
-        groups = frozenset(person.groups)
-        if self.groups_any and not self.groups_any & groups:
+        if self.groups_any and self.groups_any.isdisjoint(person.groups):
             return Reason.GROUP_NOT_ALLOWED
-        if not self.groups_all <= groups:
+        if self.groups_all and not self.groups_all.issubset(person.groups):
             return Reason.GROUP_NOT_ALLOWED
-        if not all(_holds(rule, person) for rule in self.claims):
+        if self.claims and not all(_holds(rule, person) for rule in self.claims):
             return Reason.CLAIM_NOT_ALLOWED
         if self.acr and person.acr not in self.acr:
             return Reason.ACR_NOT_ALLOWED

@@ -14,6 +14,7 @@ from typing import Final
 from proxy.config.settings import Headers as HeaderSettings
 from proxy.model import Identity, Target
 from proxy.rules.assertion import fitting_groups
+from proxy.rules.target import UNIX_PEER
 
 Header = tuple[bytes, bytes]
 RawHeaders = Sequence[Header]
@@ -68,6 +69,7 @@ _NOT_NOMINABLE: Final = frozenset(
 _TOKEN_BYTES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
 _UPGRADE_BYTES: Final = _TOKEN_BYTES + b"_"
 _SIMPLE_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"keep-alive, upgrade"})
+_NOTHING: Final[frozenset[bytes]] = frozenset()
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -86,6 +88,7 @@ class HeaderPolicy:
     strip_cookies: bool
     our_cookie: Callable[[bytes], bool]
     removed: frozenset[bytes]
+    not_returned: frozenset[bytes]
 
     @classmethod
     def compile(
@@ -104,6 +107,8 @@ class HeaderPolicy:
             strip_cookies=settings.strip_session_cookie,
             our_cookie=our_cookie,
             removed=HOP_BY_HOP | _FRAMING | _ORIGINAL | ours,
+            not_returned=HOP_BY_HOP
+            | {b"content-length", b"x-request-id", identity_header.lower().encode()},
         )
 
     def outgoing(
@@ -111,7 +116,7 @@ class HeaderPolicy:
     ) -> list[Header]:
         """The client's headers as the upstream may see them, then ``added``.
 
-        ``authorization``: ``keep``, ``strip``, or ``replace`` (``added`` then brings one).
+        ``authorization``: ``keep``, ``strip``, or ``replace`` (what is added then brings one).
         """
         nominated = nominated_names(headers)
         kept: list[Header] = []
@@ -151,14 +156,11 @@ class HeaderPolicy:
 
     def incoming(self, headers: RawHeaders) -> list[Header]:
         """The upstream's headers as the client may see them: no hop-by-hop, nothing of ours."""
-        nominated = nominated_names(headers)
-        ours = self.identity_header.lower()
+        nominated, dropped = nominated_names(headers), self.not_returned
         kept = []
         for name, value in headers:
             lower = name.lower()
-            if lower in HOP_BY_HOP or lower == b"content-length" or lower in nominated:
-                continue
-            if lower.startswith(_OUR_PREFIXES) or lower in (ours, b"x-request-id"):
+            if lower in dropped or lower in nominated or lower.startswith(_OUR_PREFIXES):
                 continue
             if lower == b"set-cookie" and self.our_cookie(_cookie_name(value.partition(b";")[0])):
                 continue
@@ -199,20 +201,24 @@ def _cookie_name(pair: bytes) -> bytes:
 
 def nominated_names(headers: RawHeaders) -> frozenset[bytes]:
     """Names that Connection asks to remove, but for those that nobody may remove so."""
-    names: set[bytes] = set()
-    for name, value in headers:
-        if len(name) == 10 and name.lower() == b"connection":
-            lower = value.lower()
-            if lower not in _SIMPLE_CONNECTION:
-                names.update(part.strip(b" \t") for part in lower.split(b","))
+    lines = [
+        value.lower()
+        for name, value in headers
+        if len(name) == 10 and name.lower() == b"connection"
+    ]
+    if not lines or _SIMPLE_CONNECTION.issuperset(lines):
+        return _NOTHING
+    names = {part.strip(b" \t") for line in lines for part in line.split(b",")}
     return frozenset(names - _NOT_NOMINABLE)
 
 
 def forwarded(target: Target, chain: RawHeaders, peer: str, trusted: bool) -> list[Header]:
     """X-Forwarded-For, -Proto, -Host, rebuilt; a chain is continued only for a trusted hop."""
     addresses = [v for n, v in chain if n.lower() == b"x-forwarded-for"] if trusted else []
+    if not (addresses and peer == UNIX_PEER):  # which is no address, and hides none
+        addresses.append(peer.encode())
     return [
-        (b"X-Forwarded-For", b", ".join([*addresses, peer.encode()])),
+        (b"X-Forwarded-For", b", ".join(addresses)),
         (b"X-Forwarded-Proto", target.scheme.encode()),
         (b"X-Forwarded-Host", target.host.encode()),
     ]

@@ -37,13 +37,13 @@ class Endpoint(Enum):
 class Route:
     """Where a request goes and who may send it there.
 
-    ``path`` ends in ``/*`` for a prefix. ``upstream`` is an absolute URL whose path, if any,
-    replaces nothing: it is put in front. ``rewrite`` replaces the matched prefix.
+    ``path`` ends in ``/*`` for a prefix. ``upstream`` holds the URLs of one upstream; their
+    path, if any, replaces nothing: it is put in front. ``rewrite`` replaces the matched prefix.
     """
 
     path: str
     access: Access
-    upstream: str
+    upstream: tuple[str, ...]
     methods: frozenset[str] = frozenset()
     rules: Rules = ANYONE
     rewrite: str | None = None
@@ -126,13 +126,13 @@ class Routes:
 def compile_route(route: RouteSettings, settings: Settings) -> Route:
     """One route of the settings, with the global rules folded in."""
     upstream = route.upstream or settings.upstream
-    if upstream is None:
+    if not upstream:
         raise ValueError(f"route {route.path} has no upstream")
     public = route.access is Access.PUBLIC or settings.auth.disabled
     return Route(
         path=route.path,
         access=Access.PUBLIC if public else route.access,
-        upstream=upstream.rstrip("/"),
+        upstream=upstream,
         methods=_methods(route.methods),
         rules=Rules.compile(settings.access, route.rule),
         rewrite=route.rewrite,

@@ -33,10 +33,15 @@ _REFUSED_ESCAPE: Final = re.compile(r"%(?:2[fF]|5[cC]|[01][0-9A-Fa-f]|7[fF]|25[0
 _REFUSED_DECODED: Final = re.compile("%[0-9A-Fa-f]{2}|[\x80-\x9f]")
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,31}")
 _NEVER_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK", "PRI"})
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 # Some hops name the scheme of a WebSocket handshake so (Traefik does).
 _WEBSOCKET_SCHEME: Final = {"ws": "http", "wss": "https"}
 _ADDRESS: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}", re.ASCII)
+
+
+UNIX_PEER: Final = "unix:"
+"""Stands for the address of a client on a unix socket, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,19 @@ class Trust:
     """Whom to believe and what to answer for; made from the settings at start.
 
     ``hosts`` are lower-case ``host`` or ``host:port`` names; ``None`` answers for any.
-    ``scheme`` is that of the public URL: the operator's word, not the client's.
+    ``scheme`` is that of the public URL: the operator's word, not the client's. ``unix`` trusts
+    whoever may connect to a unix socket of ours.
     """
 
     scheme: str
     hosts: frozenset[str] | None
     proxies: tuple[Network, ...] = ()
+    unix: bool = False
 
     def trusts(self, address: str) -> bool:
         """Is ``address`` a configured hop? An address that cannot be read is not."""
+        if address == UNIX_PEER:
+            return self.unix
         if not self.proxies:
             return False
         try:
@@ -78,33 +87,70 @@ def public_hosts(public_url: str, further: Sequence[str]) -> frozenset[str] | No
     )
 
 
-def read_target(method: str, raw: str, headers: RawHeaders, peer: str, trust: Trust) -> Target:
-    """One request's target. ``raw`` is the request target as received, ``peer`` an address.
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What the header lines of a request say of it, whatever its path; ``kind`` is that of a GET.
 
-    Raises BadRequest: BAD_TARGET, BAD_HEADER, METHOD_NOT_ALLOWED (405). The Host is parsed
-    here and held against the configured names by ``check_host``.
+    ``stated`` is the Host header as it came, the rest is what it means through trusted hops.
     """
-    if method in _NEVER_METHODS:
-        raise BadRequest(Reason.METHOD_NOT_ALLOWED, method, status=405)
-    if not _METHOD.fullmatch(method):
-        raise BadRequest(Reason.BAD_TARGET, "method")
+
+    stated: str
+    scheme: str
+    host: str
+    client: str
+    kind: Kind
+
+
+def read_hop(headers: RawHeaders, peer: str, trust: Trust) -> Hop:
+    """Read the lines that name the place; ``peer`` is an address. Raises BadRequest (BAD_HEADER,
+    BAD_HOST). The Host is parsed here and held against the configured names by ``check_host``.
+    """
     fields = _interesting(headers)
-    host = _single(fields, b"host")
+    stated = _single(fields, b"host")
     if len(fields.get(b"authorization", ())) > 1:
         # The key that we look at must be the key that the upstream looks at.
         raise BadRequest(Reason.BAD_HEADER, "more than one authorization header")
-    raw_path, query = _split_target(raw, host)
-    scheme, host, client = _through_proxies(fields, host, peer, trust)
+    scheme, host, client = _through_proxies(fields, stated, peer, trust)
+    return Hop(stated, scheme, host, client, read_kind("GET", fields))
+
+
+def read_target(method: str, raw: str, headers: RawHeaders, peer: str, trust: Trust) -> Target:
+    """One request's target. ``raw`` is the request target as received.
+
+    Raises BadRequest: BAD_TARGET, METHOD_NOT_ALLOWED (405), and as ``read_hop`` does.
+    """
+    check_method(method)
+    return target_through(read_hop(headers, peer, trust), method, raw)
+
+
+def target_through(hop: Hop, method: str, raw: str) -> Target:
+    """The target of a request that came so. Raises BadRequest as ``read_target`` does."""
+    check_method(method)
+    raw_path, query = _split_target(raw, hop.stated)
     return Target(
         method=method,
-        scheme=scheme,
-        host=host,
+        scheme=hop.scheme,
+        host=hop.host,
         path=decode_path(raw_path),
         raw_path=raw_path,
         query=query,
-        kind=read_kind(method, fields),
-        client=client,
+        kind=_kind_of(method, hop.kind),
+        client=hop.client,
     )
+
+
+def check_method(method: str) -> None:
+    """Raises BadRequest for what is no method, and for those that no proxy should know."""
+    if method in _NEVER_METHODS:
+        raise BadRequest(Reason.METHOD_NOT_ALLOWED, method, status=405)
+    if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
+        raise BadRequest(Reason.BAD_TARGET, "method")
+
+
+def _kind_of(method: str, kind: Kind) -> Kind:
+    if method == "GET" or (method == "HEAD" and kind is not Kind.WEBSOCKET):
+        return kind
+    return Kind.PROGRAM
 
 
 def check_host(target: Target, trust: Trust) -> None:

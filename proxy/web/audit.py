@@ -21,20 +21,20 @@ class Audit:
         self._claims = claims
 
     def signed_in(self, visit: Visit, person: Identity) -> None:
-        self._metrics.logins.inc()
+        self._metrics.logged_in()
         self._write("login", visit, Reason.SIGNED_IN, person)
 
     def denied(self, visit: Visit, reason: Reason, person: Identity) -> None:
-        self._metrics.refused.labels(str(reason)).inc()
+        self._metrics.refuse(reason)
         self._write("denied", visit, reason, person)
 
     def signed_out(self, visit: Visit, person: Identity | None) -> None:
-        self._metrics.logouts.inc()
+        self._metrics.logged_out()
         self._write("logout", visit, Reason.SIGNED_OUT, person)
 
     def refused(self, visit: Visit, reason: Reason, detail: str) -> None:
         """A sign-in that failed before anybody was known."""
-        self._metrics.refused.labels(str(reason)).inc()
+        self._metrics.refuse(reason)
         self._write("login_failed", visit, reason, None, detail)
 
     def note(self, message: str) -> None:

@@ -12,15 +12,16 @@ from proxy.errors import BadRequest, Reason
 from proxy.rules.access import Condition
 from proxy.rules.assertion import fitting_groups
 from proxy.rules.gate import refresh_due
-from proxy.rules.headers import field_value
+from proxy.rules.headers import Header, field_value
 from proxy.session.cookies import single
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.mint import Mint
 from proxy.web.refresh import Refresher
 from proxy.web.runtime import Runtime
-from proxy.web.sessions import Opened, Sessions
+from proxy.web.sessions import Minted, Opened, Sessions
 from proxy.web.visit import Visit
+from proxy.wire.http1 import header_block
 
 _CONSTRAINTS = ("allowed_groups", "allowed_emails", "allowed_email_domains")
 
@@ -53,23 +54,37 @@ class Auth:
         found = await self._allowed(visit)
         if isinstance(found, Reason):
             return self._refuse(visit, found)
-        person = found.session.identity
-        minted = self._mint.identity(found, self._runtime.settings.identity.audience, visit.now)
+        named = [(name.decode(), value.decode()) for name, value in self._headers(found, visit.now)]
+        return self._answers.finish(visit, 202, b"", named)
+
+    def minted(self, opened: Opened, now: float) -> Minted:
+        """The identity JWT of this endpoint's audience."""
+        return self._mint.identity(opened, self._runtime.settings.identity.audience, now)
+
+    def block(self, opened: Opened, now: float) -> bytes:
+        """The lines of a 202 that say who it is; made once for each JWT."""
+        minted = self.minted(opened, now)
+        if not minted.forward_auth:
+            minted.forward_auth = header_block(self._headers(opened, now))
+        return minted.forward_auth
+
+    def _headers(self, opened: Opened, now: float) -> list[Header]:
+        minted = self.minted(opened, now)
+        person = opened.session.identity
         named = [
-            ("X-Auth-Request-User", person.user),
-            ("X-Auth-Request-Email", person.email),
-            ("X-Auth-Request-Preferred-Username", person.preferred_username),
+            (b"X-Auth-Request-User", person.user),
+            (b"X-Auth-Request-Email", person.email),
+            (b"X-Auth-Request-Preferred-Username", person.preferred_username),
             (
-                "X-Auth-Request-Groups",
+                b"X-Auth-Request-Groups",
                 ",".join(g for g in fitting_groups(person, 1000) if "," not in g),
             ),
-            (self._runtime.settings.identity.header, minted.jwt),
+            (self._runtime.settings.identity.header.encode(), minted.jwt),
         ]
         if self._runtime.settings.headers.access_token:
-            named.append(("X-Auth-Request-Access-Token", found.session.tokens.access_token))
-        headers = [(name, field_value(value).decode()) for name, value in named if value]
-        headers.append(("Cache-Control", "no-store"))
-        return self._answers.finish(visit, 202, b"", headers)
+            named.append((b"X-Auth-Request-Access-Token", opened.session.tokens.access_token))
+        found = [(name, field_value(value)) for name, value in named if value]
+        return [*found, (b"Cache-Control", b"no-store")]
 
     async def userinfo(self, visit: Visit) -> web.StreamResponse:
         """The person as JSON: no token in it (Pomerium CVE-2024-39315)."""
@@ -94,7 +109,7 @@ class Auth:
         found = await self._allowed(visit)
         if isinstance(found, Reason):
             return self._refuse(visit, found)
-        minted = self._mint.identity(found, self._runtime.settings.identity.audience, visit.now)
+        minted = self.minted(found, visit.now)
         document = {"token": minted.jwt, "token_type": "JWT", "expires_at": minted.expires_at}
         return self._answers.json(visit, 200, document)
 
@@ -104,19 +119,25 @@ class Auth:
             opened = await self._refresher.refresh(opened, visit.now)
         if opened is None:
             return Reason.NO_SESSION
-        person = opened.session.identity
-        visit.subject = person.subject
-        reason = self._runtime.access.denied(person)
-        for condition in constraints(parse_qsl(visit.goal.query, keep_blank_values=True)):
-            reason = reason or condition.denied(person)
+        visit.subject = opened.session.identity.subject
+        reason = self.denied(visit, opened)
         if reason is not None:
-            self._audit.denied(visit, reason, person)
+            self._audit.denied(visit, reason, opened.session.identity)
             return reason
         visit.cookies += await self._sessions.renewed(opened, visit.pairs, visit.now)
         if single(visit.pairs, self._runtime.names.bounces) is not None:
             # The session cookie came back: this browser is in no loop.
             visit.cookies.append(self._runtime.jar.remove(self._runtime.names.bounces))
         return opened
+
+    def denied(self, visit: Visit, opened: Opened) -> Reason | None:
+        """By the global rules, or by what the query asks. Raises BadRequest."""
+        person = opened.session.identity
+        reason = self._runtime.access.denied(person)
+        if reason is None and visit.goal.query:
+            for condition in constraints(parse_qsl(visit.goal.query, keep_blank_values=True)):
+                reason = reason or condition.denied(person)
+        return reason
 
     def _refuse(self, visit: Visit, reason: Reason) -> web.StreamResponse:
         status = 401 if reason is Reason.NO_SESSION else 403

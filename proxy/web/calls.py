@@ -37,6 +37,9 @@ class Calls:
         self._http = http
         self._metrics = metrics
         self._slots: dict[str, asyncio.Semaphore] = {}
+        # True is the connector's own, that of ca_file; False would verify nothing: never used.
+        self._tls: ssl.SSLContext | bool | None = True if settings.ca_file else None
+        self._loading = asyncio.Lock()
 
     async def make(
         self,
@@ -67,7 +70,7 @@ class Calls:
             raise ProviderError(Reason.PROVIDER_UNREACHABLE, detail) from exc
         finally:
             took = asyncio.get_running_loop().time() - started
-            self._metrics.provider.labels(call, outcome).observe(took)
+            self._metrics.called(call, outcome, took)
         if reply.status in (301, 302, 303, 307, 308):
             # A token or secret never follows a redirect (urllib3 and httpx advisories).
             raise ProviderError(Reason.PROVIDER_ERROR, f"{call}: answered with a redirect")
@@ -76,8 +79,9 @@ class Calls:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> Reply:
+        tls = await self._authorities() if url.lower().startswith("https:") else True
         async with self._http.request(
-            method, url, headers=headers, data=body, allow_redirects=False
+            method, url, headers=headers, data=body, allow_redirects=False, ssl=tls
         ) as response:
             chunks, size = [], 0
             async for chunk in response.content.iter_any():
@@ -87,13 +91,27 @@ class Calls:
                 chunks.append(chunk)
             return Reply(response.status, response.content_type or "", b"".join(chunks))
 
+    async def _authorities(self) -> ssl.SSLContext | bool:
+        """The system's, read in a thread for the first call: nobody waits for that at start."""
+        async with self._loading:
+            if self._tls is None:
+                self._tls = await asyncio.to_thread(_system_authorities)
+        return self._tls
+
+
+def _system_authorities() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
 
 def open_session(settings: ProviderSettings) -> aiohttp.ClientSession:
-    """The client for calls to the provider: no cookies, no environment, our authorities.
+    """The client for calls to the provider: no cookies, no environment.
 
+    It trusts ``provider.ca_file``, or else nobody: ``Calls`` brings the system's authorities.
     Raises ConfigError when ``provider.ca_file`` cannot be used.
     """
-    context: ssl.SSLContext | bool = True  # aiohttp's own, made already: verified, the system's
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if settings.ca_file:
             context = ssl.create_default_context(cafile=settings.ca_file)

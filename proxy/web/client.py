@@ -1,19 +1,19 @@
-"""The client's connection: response bytes out as they are, request body in as it comes."""
+"""The client's side of an answer in the slow lane: what has gone out, what comes of a body."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Final
+from collections.abc import AsyncIterator
+from typing import cast
 
-import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from proxy.errors import BadRequest, Reason
-from proxy.wire.message import Body
-
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+from proxy.web.connection import ClientConnection
+from proxy.web.server import SlowLane
+from proxy.web.visit import Visit
+from proxy.wire.message import Body, whole_body
 
 
 class Sent(web.StreamResponse):
@@ -34,98 +34,55 @@ class Sent(web.StreamResponse):
         """Nothing is left to write."""
 
 
-class Client:
-    """Where a response goes (``wire``'s Downstream), over aiohttp's transport.
-
-    Bytes are written straight to the transport: aiohttp would pass header values through
-    text and lose what is not UTF-8.
-    """
-
-    def __init__(
-        self, request: web.BaseRequest, draining: Callable[[], bool], patience: float
-    ) -> None:
-        self._request = request
-        self.patience = patience
-        self._draining = draining
-        self.http11 = request.version >= aiohttp.HttpVersion11
-        self.started = False
-
-    @property
-    def keep_alive(self) -> bool:
-        """Asked when the response's head is written: by then the process may be stopping."""
-        return self._request.keep_alive and not self._draining()
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes for the client. Raises ConnectionResetError when it has gone."""
-        transport = self._request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has gone")
-        self.started = True
-        transport.write(data)
-
-    @property
-    def is_paused(self) -> bool:
-        return self._request.protocol.writing_paused
-
-    async def drain(self) -> None:
-        """Wait while the client reads more slowly than we write.
-
-        Raises ConnectionResetError for one that reads nothing for ``patience`` seconds: it
-        holds a connection to the upstream that others wait for.
-        """
-        if self.is_paused:
-            try:
-                async with asyncio.timeout(self.patience):
-                    await self._request.writer.drain()
-            except TimeoutError as exc:
-                raise ConnectionResetError("the client stopped reading") from exc
-
-    def abort(self) -> None:
-        """End the connection so that nobody takes what was sent for the whole."""
-        transport = self._request.transport
-        if transport is not None:
-            transport.abort()
+def stream_of(visit: Visit) -> web.BaseRequest:
+    """aiohttp's view of the request: the slow lane always has one."""
+    return cast(web.BaseRequest, visit.stream)
 
 
-def read_body(request: web.BaseRequest, client: Client, limit: int) -> Body | None:
+def connection_of(visit: Visit) -> ClientConnection:
+    """The client's connection."""
+    return cast(SlowLane, stream_of(visit).protocol).connection
+
+
+def read_body(visit: Visit, limit: int, patience: float) -> Body | None:
     """The request's body as it arrives; None when there is none. ``limit`` in bytes, 0: none.
 
-    Raises BadRequest(TOO_LARGE, 413), at once or in the middle, and BadRequest(EXPECTATION_FAILED,
-    417). A client that expects 100-continue gets it when the body is first wanted, which is
-    after it was let in (RFC 9110 section 10.1.1).
+    Raises BadRequest(TOO_LARGE, 413), at once or in the middle, BadRequest(EXPECTATION_FAILED,
+    417), and BadRequest(BAD_BODY, 408) after ``patience`` seconds of silence. A client that expects
+    100-continue gets it when the body is first wanted, which is after it was let in (RFC 9110
+    section 10.1.1).
     """
-    expect = request.headers.get("Expect", "").strip().lower()
+    request, content = visit.request, stream_of(visit).content
+    expect = visit.header("Expect").strip().lower()
     if expect not in ("", "100-continue"):
         raise BadRequest(Reason.EXPECTATION_FAILED, status=417)
-    if not request.body_exists:
-        # RFC 9110 section 8.6: these say so when their body is empty.
-        return Body(0, _nothing()) if request.method in _WITH_BODY else None
-    length = request.content_length
+    length = request.length
+    if length == 0:
+        return whole_body(request.method.encode(), b"")
     if limit and length is not None and length > limit:
         raise BadRequest(Reason.TOO_LARGE, f"body of {length} bytes", status=413)
     # What has arrived with the head leaves with the head.
-    ready = b"" if expect else request.content.read_nowait()
+    ready = b"" if expect else content.read_nowait()
     if limit and len(ready) > limit:
         raise BadRequest(Reason.TOO_LARGE, "body beyond the limit", status=413)
-    return Body(length, _chunks(request, client, limit, len(ready), bool(expect)), ready)
-
-
-async def _nothing(chunks: tuple[bytes, ...] = ()) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
+    chunks = _chunks(visit, limit, len(ready), bool(expect), patience)
+    return Body(length, chunks, ready)
 
 
 async def _chunks(
-    request: web.BaseRequest, client: Client, limit: int, seen: int, expects: bool
+    visit: Visit, limit: int, seen: int, expects: bool, patience: float
 ) -> AsyncIterator[bytes]:
     """What follows ``seen`` bytes of a body."""
-    if expects and client.http11 and not request.content.at_eof():
-        client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        client.started = False
+    content, connection = stream_of(visit).content, connection_of(visit)
+    if expects and connection.http11 and not content.at_eof():
+        connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.started = False
     while True:
+        if connection.broken is not None:
+            raise connection.broken
         try:
-            async with asyncio.timeout(client.patience):
-                chunk = await request.content.readany()
+            async with asyncio.timeout(patience):
+                chunk = await content.readany()
         except TimeoutError as exc:
             raise BadRequest(Reason.BAD_BODY, "the client stopped sending", status=408) from exc
         except web.RequestPayloadError as exc:

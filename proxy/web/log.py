@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -10,6 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
+from proxy.web.sink import Sink
+
+# Text that JSON holds as it is.
+_NOTHING_ODD: Final = re.compile(r"[ !#-\[\]-~]*")
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Between a name and its value, as in a query, a header, JSON, a repr, or any of them escaped.
 _IS: Final = (
@@ -56,6 +61,7 @@ class Log:
 
     ``schedule`` is called when the first line waits, and must arrange a ``flush`` soon; a
     stream that cannot be written to loses lines (counted in ``dropped``), never requests.
+    ``worker`` stands in every line, unless it is 0.
     """
 
     def __init__(
@@ -65,21 +71,45 @@ class Log:
         style: str = "text",
         level: str = "info",
         access: bool = True,
+        worker: int = 0,
     ) -> None:
-        self._stream = stream
+        self._sink = Sink(stream)
         self._clock = clock
         self._json = style == "json"
         self._level = _LEVELS[level]
         self._access = access
+        self._worker: dict[str, object] = {"worker": worker} if worker else {}
+        self._tail = self.part(**self._worker)
         self._lines: list[str] = []
         self._second, self._rendered = -1, ""
         self.schedule: Callable[[], None] = self.flush
         self.dropped = 0
 
-    def access(self, fields: dict[str, object]) -> None:
-        """The line of one finished request; ``fields`` hold no query, cookie or token."""
-        if self._access and self._level <= 20:
-            self._put("info", "access", fields)
+    def access(self, status: int, ms: float, request_id: str, rest: str) -> None:
+        """The line of one finished request; ``rest`` is made of what ``part`` gives.
+
+        It holds no query, cookie or token.
+        """
+        if not self._access or self._level > 20:
+            return
+        if self._json:
+            line = (
+                f'{{"time": "{self._stamp()}", "level": "info", "event": "access", '
+                f'"status": {status}, "ms": {ms:.1f}, "request_id": "{request_id}"'
+                f"{rest}{self._tail}}}"
+            )
+        else:
+            line = (
+                f"{self._stamp()} info access status={status} ms={ms:.1f} "
+                f"request_id={request_id}{rest}{self._tail}"
+            )
+        self._add(line)
+
+    def part(self, **fields: object) -> str:
+        """A piece of an access line, to be made once and used often."""
+        if self._json:
+            return "".join([f', "{name}": {_json(value)}' for name, value in fields.items()])
+        return "".join(f" {name}={_plain(value)}" for name, value in fields.items())
 
     def audit(self, event: str, fields: dict[str, object]) -> None:
         """The line of a decision about a person: login, denied, logout. Always written."""
@@ -100,18 +130,23 @@ class Log:
         self._put("error", redact(f"{type(exc).__name__}: {exc}"), fields)
 
     def _put(self, level: str, event: str, fields: dict[str, object]) -> None:
-        if len(self._lines) > 10_000:
-            self.dropped += 1
-            return
         stamp = self._stamp()
+        if self._worker:
+            fields = fields | self._worker
         if self._json:
             line = json.dumps({"time": stamp, "level": level, "event": event, **fields})
         else:
             pairs = " ".join(f"{key}={_plain(value)}" for key, value in fields.items())
             line = f"{stamp} {level} {_plain(event, quote='=' in event)} {pairs}".rstrip()
-        first = not self._lines
-        self._lines.append(line)
-        if first:
+        self._add(line)
+
+    def _add(self, line: str) -> None:
+        lines = self._lines
+        if len(lines) > 10_000:
+            self.dropped += 1
+            return
+        lines.append(line)
+        if len(lines) == 1 or not self._can_wait:
             self._arrange()
 
     def _stamp(self) -> str:
@@ -130,15 +165,31 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits, or as much of it as there is room for."""
         lines, self._lines = self._lines, []
         if not lines:
             return
         try:
-            self._stream.write("\n".join(lines) + "\n")
-            self._stream.flush()
+            left = lines[self._sink.write(lines) :]
         except (OSError, ValueError):
             self.dropped += len(lines)
+            return
+        if left:
+            self._lines = left
+            if self._can_wait:
+                with contextlib.suppress(RuntimeError):  # the event loop has been closed
+                    self.schedule()
+
+    @property
+    def _can_wait(self) -> bool:
+        """Does somebody flush later? A process without an event loop does so at each line."""
+        return self.schedule != self.flush
+
+
+def _json(value: object) -> str:
+    if isinstance(value, str) and _NOTHING_ODD.fullmatch(value):
+        return f'"{value}"'
+    return json.dumps(value)
 
 
 def _plain(value: object, quote: bool = True) -> str:

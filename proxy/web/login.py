@@ -28,6 +28,7 @@ from proxy.session.cookies import single
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.lru import Lru
+from proxy.web.news import News, Topic
 from proxy.web.provider import Provider
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Sessions
@@ -41,7 +42,10 @@ _TAG = re.compile(r"[0-9a-f]{16}")
 
 
 class Login:
-    """The sign-in flow of one provider. ``token``: () → random text of 256 bits and more."""
+    """The sign-in flow of one provider. ``token``: () → random text of 256 bits and more.
+
+    ``tell`` is told what other processes must know.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Login:
         answers: Answers,
         audit: Audit,
         token: Callable[[], str],
+        tell: Callable[[News], None] = lambda _: None,
     ) -> None:
         self._runtime = runtime
         self._provider = provider
@@ -60,6 +65,7 @@ class Login:
         self._answers = answers
         self._audit = audit
         self._token = token
+        self._tell = tell
         self._used: Lru[str, bool] = Lru(65536)
 
     async def start(self, visit: Visit) -> web.StreamResponse:
@@ -202,6 +208,12 @@ class Login:
         tag = cookie_tag(callback.attempt.state)
         if tag in self._used:
             raise LoginError(Reason.ATTEMPT_MISSING, "the attempt has been used already")
+        self.mark_used(tag)
+        ttl = self._runtime.settings.login.attempt_ttl
+        self._tell(News(Topic.USED, tag, callback.attempt.created_at + ttl))
+
+    def mark_used(self, tag: str) -> None:
+        """The attempt of that tag has been used, here or in another process."""
         self._used.put(tag, True)
 
     @property

@@ -1,57 +1,68 @@
-"""What is counted, as Prometheus text. No label ever holds what a client or person sent."""
+"""What is counted. No label ever holds what a client or person sent."""
 
 from __future__ import annotations
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    generate_latest,
-)
+import os
+from bisect import bisect_left
+from collections.abc import Callable
+
+from proxy.errors import Reason
+from proxy.web import board as at
+from proxy.web.board import Board
+
+
+def _nothing() -> int:
+    return 0
 
 
 class Metrics:
-    """The counters of one process, in a registry of their own."""
+    """The counters of one process, in its row of a board; by default on a board of its own."""
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        self.requests = Counter(
-            "auth_proxy_requests", "Requests answered.", ["status"], registry=registry
-        )
-        self.seconds = Histogram(
-            "auth_proxy_request_seconds",
-            "Time from the request's head to the end of the answer.",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
-            registry=registry,
-        )
-        self.running = Gauge("auth_proxy_requests_running", "Being answered.", registry=registry)
-        self.sockets = Gauge("auth_proxy_websockets_open", "Open WebSockets.", registry=registry)
-        self.refused = Counter(
-            "auth_proxy_refused", "Requests and sign-ins refused.", ["reason"], registry=registry
-        )
-        self.logins = Counter("auth_proxy_logins", "Completed sign-ins.", registry=registry)
-        self.logouts = Counter("auth_proxy_logouts", "Sign-outs.", registry=registry)
-        self.provider = Histogram(
-            "auth_proxy_provider_seconds",
-            "Calls to the provider.",
-            ["call", "outcome"],
-            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-            registry=registry,
-        )
-        self._by_status = {code: self.requests.labels(str(code)) for code in (200, 304, 302)}
+    def __init__(self, board: Board | None = None, row: int | None = None) -> None:
+        self.board = board or Board(1)
+        self._cells = self.board.cells(self.board.take() if row is None else row)
+        self._cells[at.PID] = os.getpid()
+        self._running: Callable[[], int] = _nothing
+        self._sockets: Callable[[], int] = _nothing
 
     def answered(self, status: int, seconds: float) -> None:
         """One request has been answered."""
-        counter = self._by_status.get(status)
-        if counter is None:
-            counter = self._by_status[status] = self.requests.labels(str(status))
-        counter.inc()
-        self.seconds.observe(seconds)
+        cells = self._cells
+        if 100 <= status < 600:
+            cells[status - 100] += 1
+        cells[at.SECONDS + bisect_left(at.BOUNDS, seconds)] += 1
+        cells[at.SECONDS_SUM] += seconds
+
+    def refuse(self, reason: Reason) -> None:
+        """A request or sign-in was refused."""
+        self._cells[at.REASON_CELLS[reason]] += 1
+
+    def logged_in(self) -> None:
+        self._cells[at.LOGINS] += 1
+
+    def logged_out(self) -> None:
+        self._cells[at.LOGOUTS] += 1
+
+    def called(self, call: str, outcome: str, seconds: float) -> None:
+        """A call to the provider is over; ``outcome`` is a status or ``error``."""
+        call = call if call in at.CALLS else at.OTHER
+        outcome = outcome if outcome in at.OUTCOMES else at.OTHER
+        cells, start = self._cells, at.CALL_CELLS[call, outcome]
+        cells[start + bisect_left(at.CALL_BOUNDS, seconds)] += 1
+        cells[start + at.CALL_WIDTH - 1] += seconds
+
+    def watch(self, running: Callable[[], int], sockets: Callable[[], int]) -> None:
+        """Where to ask for the number of running requests and open WebSockets."""
+        self._running, self._sockets = running, sockets
+
+    def publish(self) -> None:
+        """Let the other processes see these numbers; to be called now and then."""
+        self._cells[at.RUNNING] = self._running()
+        self._cells[at.SOCKETS] = self._sockets()
 
     def render(self) -> bytes:
-        return generate_latest(self.registry)
+        """Prometheus text: the sum over every process of the board."""
+        from proxy.web.scrape import exposition  # late: for the first scrape
+
+        self.publish()
+        return exposition(self.board)

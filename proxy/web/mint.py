@@ -7,6 +7,7 @@ from collections.abc import Callable
 from proxy.errors import ProxyError, Reason
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Minted, Opened
+from proxy.wire.http1 import header_block
 
 
 class Mint:
@@ -34,8 +35,11 @@ class Mint:
             raise ProxyError(Reason.NO_SESSION, "the session is ending", status=401)
         jwt = runtime.signers[0].sign(claims)
         expires_at: int = claims["exp"]
+        headers = runtime.headers.identity(session.identity, jwt, session.tokens.access_token)
+        bearer = (b"Authorization", b"Bearer " + jwt.encode())
         return Minted(
-            headers=runtime.headers.identity(session.identity, jwt, session.tokens.access_token),
+            block=header_block(headers),
+            with_bearer=header_block([*headers, bearer]),
             jwt=jwt,
             expires_at=expires_at,
             renew_at=now + (expires_at - now) / 2,

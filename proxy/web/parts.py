@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.web_protocol import RequestHandler
 
 from proxy.config.settings import Settings
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.auth import Auth
 from proxy.web.calls import Calls
+from proxy.web.crew import Crew
+from proxy.web.fast import FastLane
+from proxy.web.judge import Judge
+from proxy.web.ledger import Ledger
 from proxy.web.log import Log
 from proxy.web.login import Login
 from proxy.web.logout import Logout
 from proxy.web.metrics import Metrics
 from proxy.web.mint import Mint
+from proxy.web.news import News, Topic
 from proxy.web.provider import Provider
 from proxy.web.refresh import Refresher
 from proxy.web.runtime import Runtime, compile_runtime
@@ -45,7 +50,8 @@ class World:
 
 @dataclass(slots=True)
 class Parts:
-    """The rooms' inhabitants; ``draining`` turns true once, when the process stops."""
+    """The rooms' inhabitants; ``draining`` turns true once, when the process ends, ``stopping``
+    when nobody takes its place."""
 
     runtime: Runtime
     clock: Callable[[], float]
@@ -56,54 +62,51 @@ class Parts:
     sessions: Sessions
     streams: Streams
     upstreams: Upstreams
+    ledger: Ledger
+    judge: Judge
+    fast: FastLane
     status: Status
     auth: Auth
     logout: Logout
     login: Login | None
     refresher: Refresher | None
     provider: Provider | None
-    running: set[RequestHandler] = field(default_factory=set)
     draining: bool = False
-    _done: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
 
-    def request_id(self) -> str:
-        return secrets.token_hex(8)
-
-    def begin(self, connection: RequestHandler) -> None:
-        """A request is being answered on ``connection``."""
-        self.running.add(connection)
-
-    def end(self, connection: RequestHandler) -> None:
-        """It has been."""
-        self.running.discard(connection)
-        if self.draining and not self.running:
-            self._done.set()
-
-    async def finished(self) -> None:
-        """Return when no request runs any more; for a process that drains."""
-        if self.running:
-            await self._done.wait()
+    def hear(self, news: News) -> None:
+        """Another worker tells what it has learnt."""
+        if news.topic is Topic.ENDED:
+            self.sessions.mark_ended(news.key, news.until)
+            self.streams.end_session(news.key)
+        elif self.login is not None:
+            self.login.mark_used(news.key)
 
 
-def assemble(settings: Settings, http: aiohttp.ClientSession, log: Log, world: World) -> Parts:
+def assemble(
+    settings: Settings, http: aiohttp.ClientSession, log: Log, world: World, crew: Crew
+) -> Parts:
     """Wire everything for ``settings``. Raises ConfigError for unusable key files."""
-    runtime = compile_runtime(settings, world.random)
-    metrics, streams = Metrics(), Streams()
-    metrics.sockets.set_function(lambda: len(streams))
+    runtime = compile_runtime(settings, world.random, crew.made)
+    metrics, streams = crew.metrics, Streams()
     answers, audit = Answers(runtime), Audit(log, metrics, settings.claims.extra)
-    sessions = Sessions(runtime, world.token)
+    sessions = Sessions(runtime, world.token, crew.tell)
     mint = Mint(runtime, world.token)
     provider = None
     if not settings.auth.disabled:
         provider = Provider(settings.provider, Calls(settings.provider, http, metrics), world.clock)
-    login = refresher = None
+    login, refresher, token, tell = None, None, world.token, crew.tell
     if provider is not None:
         refresher = Refresher(runtime, provider, sessions, streams, log)
-        login = Login(runtime, provider, sessions, streams, answers, audit, world.token)
+        login = Login(runtime, provider, sessions, streams, answers, audit, token, tell)
 
     def draining() -> bool:
-        return parts.draining
+        return parts.stopping
 
+    loop = asyncio.get_running_loop()
+    ledger = Ledger(runtime.trust, log, metrics, world.clock, loop.time, _request_ids(world.random))
+    upstreams = Upstreams(runtime, mint, streams, sessions.has_ended, world.clock)
+    judge, auth = Judge(runtime), Auth(runtime, sessions, refresher, mint, answers, audit)
     parts = Parts(
         runtime=runtime,
         clock=world.clock,
@@ -113,13 +116,22 @@ def assemble(settings: Settings, http: aiohttp.ClientSession, log: Log, world: W
         audit=audit,
         sessions=sessions,
         streams=streams,
-        upstreams=Upstreams(runtime, mint, streams, sessions.has_ended, world.clock, draining),
+        upstreams=upstreams,
+        ledger=ledger,
+        judge=judge,
+        fast=FastLane(runtime, judge, sessions, upstreams, auth, ledger),
         status=Status(runtime, provider, answers, metrics, draining),
-        auth=Auth(runtime, sessions, refresher, mint, answers, audit),
+        auth=auth,
         logout=Logout(runtime, provider, sessions, streams, answers, audit, log, world.token),
         login=login,
         refresher=refresher,
         provider=provider,
     )
-    metrics.running.set_function(lambda: len(parts.running))
+    metrics.watch(lambda: len(ledger.running), lambda: len(streams))
     return parts
+
+
+def _request_ids(random: Callable[[int], bytes]) -> Callable[[], str]:
+    """Ids of 16 hexadecimal digits: a prefix of this process, and a count."""
+    prefix, count = random(5).hex(), itertools.count(int.from_bytes(random(2)))
+    return lambda: f"{prefix}{next(count) & 0xFFFFFF:06x}"

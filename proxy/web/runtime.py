@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.config.paths import EndpointPaths, endpoint_paths
@@ -51,15 +51,41 @@ class Runtime:
         return self.settings.public_url + path
 
 
-def compile_runtime(settings: Settings, random: Callable[[int], bytes]) -> Runtime:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Stand-ins for what is not configured, made once for all processes of a proxy.
+
+    ``signing_keys`` are PEM texts by algorithm.
+    """
+
+    cookie_secret: bytes = field(repr=False)
+    signing_keys: Mapping[str, bytes] = field(repr=False)
+
+    @classmethod
+    def for_settings(
+        cls, settings: Settings, random: Callable[[int], bytes], before: Made | None = None
+    ) -> Made:
+        """All that ``settings`` lack; what was made ``before`` stays."""
+        keys = dict(before.signing_keys) if before else {}
+        algorithm = settings.identity.algorithm
+        if algorithm not in keys and _lacks_key(settings):
+            keys[algorithm] = generate_signing_key(algorithm)
+        return cls(before.cookie_secret if before else random(32), keys)
+
+
+def compile_runtime(
+    settings: Settings, random: Callable[[int], bytes], made: Made | None = None
+) -> Runtime:
     """Compile settings that have passed their checks. Raises ConfigError for unusable key files.
 
-    ``random``: n → n random bytes, for the nonces of sealed boxes.
+    ``random``: n → n random bytes, for the nonces of sealed boxes. ``made`` was made for these
+    settings; without it this process makes its own.
     """
+    made = made or Made.for_settings(settings, random)
     paths = endpoint_paths(settings)
     secrets = [decode_cookie_secret(secret.reveal()) for secret in settings.cookie.secret]
     if not secrets:  # only auth.disabled comes this far without one: nothing lasting is sealed
-        secrets = [random(32)]
+        secrets = [made.cookie_secret]
     secure = _secure(settings)
     names = CookieNames(_cookie_base(settings, secure))
     # Two installations that share a secret by mistake still do not share sessions.
@@ -76,6 +102,7 @@ def compile_runtime(settings: Settings, random: Callable[[int], bytes]) -> Runti
             scheme=settings.public_url.partition(":")[0],
             hosts=public_hosts(settings.public_url, settings.server.hosts),
             proxies=settings.server.trusted_proxies,
+            unix=settings.server.trust_unix,
         ),
         routes=compile_routes(settings, _endpoints(paths), paths.static),
         access=Rules.compile(settings.access),
@@ -83,7 +110,7 @@ def compile_runtime(settings: Settings, random: Callable[[int], bytes]) -> Runti
         | set(settings.headers.extra.values()),
         headers=HeaderPolicy.compile(settings.headers, settings.identity.header, names.ours),
         assertion=_assertion(settings),
-        signers=load_signers(settings),
+        signers=load_signers(settings, made),
         redirects=Redirects(
             settings.public_url,
             settings.login.redirect_hosts,
@@ -138,16 +165,26 @@ def _endpoints(paths: EndpointPaths) -> dict[str, Endpoint]:
     }
 
 
-def load_signers(settings: Settings) -> tuple[Signer, ...]:
+def _lacks_key(settings: Settings) -> bool:
+    return settings.identity.algorithm != "HS256" and not settings.identity.signing_key_files
+
+
+def load_signers(settings: Settings, made: Made) -> tuple[Signer, ...]:
     """The signing keys: the first signs, all are published.
 
-    Without a key file one is made for this process, which is right for one process only.
+    Without a key file it is the one in ``made``. Raises ConfigError for unusable key files.
     """
     identity = settings.identity
     if identity.algorithm == "HS256":
         return (shared_secret_signer(identity.shared_secret.reveal().encode()),)
-    if not identity.signing_key_files:
-        return (load_signer(generate_signing_key(identity.algorithm), identity.algorithm),)
+    if _lacks_key(settings):
+        return (load_signer(made.signing_keys[identity.algorithm], identity.algorithm),)
+    return configured_signers(settings)
+
+
+def configured_signers(settings: Settings) -> tuple[Signer, ...]:
+    """The keys in ``identity.signing_key_files``. Raises ConfigError naming unusable ones."""
+    identity = settings.identity
     signers, problems = [], []
     for index, name in enumerate(identity.signing_key_files):
         try:

@@ -3,33 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 from aiohttp import web
 
-from proxy.config.settings import Forwarding
-from proxy.errors import BadRequest, ConfigError, Reason
+from proxy.errors import BadRequest, Reason
 from proxy.model import Kind
 from proxy.rules.headers import Header, forwarded
 from proxy.rules.routes import Route
 from proxy.session.cookies import write
-from proxy.web.client import Client, Sent, read_body
+from proxy.web.client import Sent, connection_of, read_body
 from proxy.web.mint import Mint
+from proxy.web.pools import Pools, own_url
 from proxy.web.runtime import Runtime
-from proxy.web.sessions import Opened
+from proxy.web.sessions import Minted, Opened
 from proxy.web.streams import POLICY, Streams
 from proxy.web.visit import Visit
 from proxy.wire.forward import BrokenResponse, forward
-from proxy.wire.message import Exchanged, RequestHead, ResponseHead
-from proxy.wire.pool import Limits, Origin, Pool
+from proxy.wire.http1 import header_block, read_block, request_line, status_line
+from proxy.wire.message import Exchanged, Render, RequestHead, ResponseHead
+from proxy.wire.pool import Pool
 from proxy.wire.tunnel import Tunnel, Upgraded, upgrade
 
+_REQUEST_ID = b"X-Request-Id: "
 _SHARED = (b"public", b"max-age", b"s-maxage", b"immutable", b"revalidate")
 _SHARED_HEADERS = frozenset(
     {b"expires", b"cdn-cache-control", b"surrogate-control", b"last-modified", b"age"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where a request goes, and its header lines but for ours; a pure function of its bytes."""
+
+    pool: Pool
+    method: bytes
+    path: bytes
+    block: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as the upstream shall see it, where it goes, and what the client gets back."""
+
+    pool: Pool
+    head: RequestHead
+    render: Render
+
+
+@dataclass(frozen=True, slots=True)
+class _Returned:
+    """A response's lines, as routes to ``route`` return them."""
+
+    route: Route | None
+    lines: bytes
 
 
 class Upstreams:
@@ -42,30 +70,68 @@ class Upstreams:
         streams: Streams,
         has_ended: Callable[[str], bool],
         clock: Callable[[], float],
-        draining: Callable[[], bool],
     ) -> None:
         self._runtime = runtime
         self._mint = mint
         self._streams = streams
         self._has_ended = has_ended
         self._clock = clock
-        self._draining = draining
-        self._limits = _limits(runtime.settings.forwarding)
-        self._tls: ssl.SSLContext | None = None
-        self._pools: dict[str, tuple[Pool, str, bytes]] = {}
+        self._pools = Pools(runtime.settings.forwarding)
 
-    def _pool(self, upstream: str) -> tuple[Pool, str, bytes]:
-        """The pool of an upstream URL, the path in front of everything, and its own Host."""
-        found = self._pools.get(upstream)
-        if found is None:
-            parts = urlsplit(upstream)
-            if parts.scheme == "https" and self._tls is None:
-                self._tls = client_tls(self._runtime.settings.forwarding)
-            context = self._tls if parts.scheme == "https" else None
-            loop = asyncio.get_running_loop()
-            pool = Pool(Origin.parse(upstream), self._limits, context, loop.time)
-            found = self._pools[upstream] = (pool, parts.path, parts.netloc.encode())
-        return found
+    def plan(self, visit: Visit, route: Route, block: bytes = b"") -> Plan:
+        """Where a request goes, and how it begins; ``block`` as below, where it is known."""
+        target = visit.goal
+        pool, base, _ = self._pools.get(route.upstream)
+        path = base + route.rewritten(target.raw_path)
+        if target.query:
+            path = f"{path}?{target.query}"
+        block = block or self.block(visit, route)
+        return Plan(pool, target.method.encode(), path.encode(), block)
+
+    def block(self, visit: Visit, route: Route) -> bytes:
+        """The client's header lines as the upstream gets them, whatever the path."""
+        headers, target, trust = visit.request.headers, visit.goal, self._runtime.trust
+        authorization = "keep" if visit.passthrough else route.authorization
+        known = forwarded(target, headers, visit.peer, trust.trusts(visit.peer))
+        host = target.host.encode() if route.preserve_host else self._pools.get(route.upstream)[2]
+        kept = self._runtime.headers.outgoing(headers, authorization, known)
+        return header_block([(b"Host", host), *kept])
+
+    def minted(self, opened: Opened, route: Route, now: float) -> Minted:
+        """What says on this route who it is."""
+        return self._mint.identity(opened, route.audience, now)
+
+    def before(self, plan: Plan) -> bytes:
+        """The upstream's head, up to the request id."""
+        return b"%b%b%b" % (request_line(plan.method, plan.path), plan.block, _REQUEST_ID)
+
+    def after(self, route: Route, minted: Minted | None) -> bytes:
+        """What follows the request id, but for framing and the empty line."""
+        if minted is None:
+            return b"\r\n"
+        return b"\r\n" + (minted.with_bearer if route.authorization == "replace" else minted.block)
+
+    def returned(self, head: ResponseHead, route: Route | None) -> bytes:
+        """The first line and the upstream's header lines as the client gets them; remembered."""
+        if isinstance(head.memo, _Returned) and head.memo.route is route:
+            return head.memo.lines
+        lines = status_line(head) + header_block(self._incoming(head, route))
+        head.memo = _Returned(route, lines)
+        return lines
+
+    def _incoming(self, head: ResponseHead, route: Route | None) -> list[Header]:
+        headers = self._runtime.headers.incoming(head.headers)
+        if route is not None and not route.preserve_host:
+            headers = _local_redirects(headers, own_url(route.upstream))
+        return headers
+
+    def _prepare(self, visit: Visit, route: Route, opened: Opened | None) -> Prepared:
+        """What goes to the upstream for a request that was let through, and what returns."""
+        plan = self.plan(visit, route)
+        minted = self.minted(opened, route, visit.now) if opened is not None else None
+        ours = b"%b%b%b" % (_REQUEST_ID, visit.id.encode(), self.after(route, minted))
+        head = RequestHead(plan.method, plan.path, (), plan.block + ours)
+        return Prepared(plan.pool, head, self._render(visit, route, opened))
 
     async def send(self, visit: Visit, route: Route, opened: Opened | None) -> web.StreamResponse:
         """Forward, with ``opened``'s identity or with none; streams both ways.
@@ -73,29 +139,19 @@ class Upstreams:
         Raises UpstreamError while nothing has been answered yet, BadRequest for a body that
         is too large or broken.
         """
-        request, target = visit.request, visit.goal
-        keep_authorization = "keep" if visit.passthrough else route.authorization
-        added, host = self._added(visit, route, opened)
-        headers = self._runtime.headers.outgoing(request.raw_headers, keep_authorization, added)
-        pool, base, own_host = self._pool(route.upstream)
-        path = base + route.rewritten(target.raw_path)
-        if target.query:
-            path = f"{path}?{target.query}"
-        headers.insert(0, (b"Host", host if route.preserve_host else own_host))
-        head = RequestHead(target.method.encode(), path.encode(), headers)
-        client = Client(request, self._draining, self._limits.idle_timeout)
-        render = self._render(visit, route, opened)
-        if target.kind is Kind.WEBSOCKET:
-            return await self._websocket(visit, opened, pool, head, client, render)
-        body = read_body(request, client, self._runtime.settings.server.max_body_size)
+        to, connection = self._prepare(visit, route, opened), connection_of(visit)
+        if visit.goal.kind is Kind.WEBSOCKET:
+            return await self._websocket(visit, opened, to)
+        largest = self._runtime.settings.server.max_body_size
+        body = read_body(visit, largest, to.pool.limits.idle_timeout)
         try:
-            done = await forward(pool, head, body, client, render)
+            done = await forward(to.pool, to.head, body, connection, to.render)
         except (BrokenResponse, ConnectionError):
-            client.abort()
+            connection.abort()
             raise
         except BadRequest:
-            if client.started:
-                client.abort()
+            if connection.started:
+                connection.abort()
             raise
         return self._sent(visit, done)
 
@@ -103,27 +159,11 @@ class Upstreams:
         visit.sent = done.sent
         return Sent(done.status, reusable=done.reusable)
 
-    def _added(
-        self, visit: Visit, route: Route, opened: Opened | None
-    ) -> tuple[list[Header], bytes]:
-        target, trust = visit.goal, self._runtime.trust
-        trusted = trust.trusts(visit.peer)
-        added = forwarded(target, visit.request.raw_headers, visit.peer, trusted)
-        added.append((b"X-Request-Id", visit.id.encode()))
-        if opened is not None:
-            minted = self._mint.identity(opened, route.audience, visit.now)
-            added.extend(minted.headers)
-            if route.authorization == "replace":
-                added.append((b"Authorization", b"Bearer " + minted.jwt.encode()))
-        return added, target.host.encode()
-
     def _render(
         self, visit: Visit, route: Route, opened: Opened | None
     ) -> Callable[[ResponseHead], list[Header]]:
         def render(head: ResponseHead) -> list[Header]:
-            headers = self._runtime.headers.incoming(head.headers)
-            if not route.preserve_host:
-                headers = _local_redirects(headers, route.upstream.encode())
+            headers = self._incoming(head, route)
             # A response that shared caches may keep must not carry somebody's cookie, and one
             # that comes after the sign-out must not bring the session back.
             over = opened is not None and self._has_ended(opened.session.id)
@@ -135,18 +175,13 @@ class Upstreams:
         return render
 
     async def _websocket(
-        self,
-        visit: Visit,
-        opened: Opened | None,
-        pool: Pool,
-        head: RequestHead,
-        client: Client,
-        render: Callable[[ResponseHead], list[Header]],
+        self, visit: Visit, opened: Opened | None, to: Prepared
     ) -> web.StreamResponse:
-        request = visit.request
-        if request.body_exists:
+        if visit.request.length != 0:
             raise BadRequest(Reason.BAD_HEADER, "a WebSocket handshake has no body")
-        done = await upgrade(pool, head, client, render)
+        # The handshake is checked against the client's key, so the lines stay apart here.
+        head = RequestHead(to.head.method, to.head.target, read_block(to.head.block))
+        done = await upgrade(to.pool, head, connection_of(visit), to.render)
         if isinstance(done, Exchanged):
             return self._sent(visit, done)
         await self._tunnel(visit, opened, done)
@@ -154,13 +189,10 @@ class Upstreams:
 
     async def _tunnel(self, visit: Visit, opened: Opened | None, done: Upgraded) -> None:
         """Move bytes until either end closes, or the session ends."""
-        protocol, transport = visit.request.protocol, visit.request.transport
-        if transport is None:
-            raise ConnectionResetError("the client has gone")
+        connection = connection_of(visit)
         loop = asyncio.get_running_loop()
-        early = protocol._message_tail  # frames that came with the handshake
-        tunnel = Tunnel(transport, done)
-        tunnel.start(bytes(early))
+        tunnel = Tunnel(connection.transport, done)
+        tunnel.start(connection.take_held())  # frames that came with the handshake
         session = opened.session if opened else None
         key = session.id if session else ""
         timer = None
@@ -177,39 +209,12 @@ class Upstreams:
                 timer.cancel()
             self._streams.remove(key, tunnel)
             visit.sent = tunnel.bytes_out
-            # The transport was taken from aiohttp, which must still learn of its end.
-            loop.call_soon(protocol.connection_lost, None)
+            # The transport was taken from the connection, which must still learn of its end.
+            loop.call_soon(connection.connection_lost, None)
 
     async def close(self) -> None:
-        """Close every idle connection."""
-        for pool, _, _ in self._pools.values():
-            await pool.close()
-
-
-def _limits(settings: Forwarding) -> Limits:
-    return Limits(
-        connect_timeout=settings.connect_timeout,
-        response_timeout=settings.response_timeout,
-        idle_timeout=settings.idle_timeout,
-        queue_timeout=settings.queue_timeout,
-        keepalive=settings.keepalive,
-        max_connections=settings.max_connections,
-    )
-
-
-def client_tls(settings: Forwarding) -> ssl.SSLContext:
-    """TLS towards upstreams: verified, against the system's or the configured authorities.
-
-    Raises ConfigError when the file of authorities cannot be used.
-    """
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError([f"forwarding.ca_file: {settings.ca_file}: {exc}"]) from exc
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+        """Close every connection."""
+        await self._pools.close()
 
 
 def _local_redirects(headers: list[Header], origin: bytes) -> list[Header]:

@@ -11,19 +11,23 @@ from proxy.errors import BadRequest, Reason
 from proxy.model import Kind, SetCookie, Target
 from proxy.rules.target import read_kind
 from proxy.session.cookies import read_pairs
+from proxy.wire.inbound import Request
 
 
 @dataclass(slots=True)
 class Visit:
     """A request, its target, and what is to be said about it in the end.
 
-    ``now`` is Unix seconds at arrival. ``cookies`` collects what every answer must set.
+    ``now`` is Unix seconds at arrival, ``since`` the same by the event loop's clock.
+    ``cookies`` collects what every answer must set. ``stream`` is aiohttp's view of the same
+    request, in the slow lane only. ``told`` is what the log says of it, made before.
     """
 
-    request: web.BaseRequest
+    request: Request
     id: str
     now: float
     peer: str
+    since: float = 0.0
     target: Target | None = None
     pairs: Sequence[tuple[bytes, bytes]] = ()
     cookies: list[SetCookie] = field(default_factory=list)
@@ -31,6 +35,8 @@ class Visit:
     reason: Reason | None = None
     sent: int = 0
     passthrough: bool = False
+    stream: web.BaseRequest | None = None
+    told: str = ""
 
     @property
     def goal(self) -> Target:
@@ -45,17 +51,25 @@ class Visit:
         if self.target is not None:
             return self.target.kind
         fields: dict[bytes, list[str]] = {}
-        for name, value in self.request.raw_headers:
+        for name, value in self.request.headers:
             fields.setdefault(name.lower(), []).append(value.decode("latin-1"))
         return read_kind(self.request.method, fields)
 
+    @property
+    def is_handshake(self) -> bool:
+        return self.kind is Kind.WEBSOCKET
+
     def read_cookies(self) -> None:
-        headers = self.request.raw_headers
+        headers = self.request.headers
         self.pairs = read_pairs(value for name, value in headers if name.lower() == b"cookie")
 
     def header(self, name: str) -> str:
         """A header's value; empty when absent, the first when doubled."""
-        return self.request.headers.get(name, "")
+        wanted = name.lower().encode()
+        for found, value in self.request.headers:
+            if found.lower() == wanted:
+                return value.decode("latin-1")
+        return ""
 
     @property
     def language_wish(self) -> str:

@@ -10,14 +10,22 @@ from math import inf
 from typing import cast
 
 from proxy.errors import ProxyError, Reason, UpstreamError
+from proxy.wire.failures import why
 from proxy.wire.reader import ResponseReader
+from proxy.wire.recall import Recall
 
 BUFFER_LIMIT = 64 * 1024
 """Body bytes kept unread before the upstream is paused."""
 
 
-class Connection(asyncio.Protocol):
-    """Carries one exchange at a time: ``begin``, then ``more`` until ``reader`` has it all.
+READ_SIZE = 64 * 1024
+"""Bytes read at once, into a buffer that the connections of a pool share."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Carries one exchange at a time: ``begin``, then ``await_more`` until ``reader`` has it all.
+
+    ``on_progress`` is called when a head, body bytes or the end have come, or ``error`` is set.
 
     ``deadline`` and ``write_deadline`` (by ``clock``) are when the upstream has been silent, or
     has not read, for too long; whoever owns the connection calls ``expire`` when one has passed:
@@ -26,21 +34,29 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_busy", "_clock", "_drain", "_loop", "_on_lost", "_open", "_reading_paused", "_transport",
-        "_used", "_waiter", "_write_paused", "deadline", "error", "reader", "reused", "uploading",
-        "whole", "write_deadline",
+        "_buffer", "_busy", "_clock", "_drain", "_loop", "_on_lost", "_open", "_patience",
+        "_reading_paused", "_transport", "_used", "_write_paused", "deadline", "error",
+        "expired", "on_progress", "reader", "reused", "uploading", "whole", "write_deadline",
     )  # fmt: skip
 
-    def __init__(self, clock: Callable[[], float], on_lost: Callable[[Connection], None]) -> None:
-        self.reader = ResponseReader()
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        on_lost: Callable[[Connection], None],
+        buffer: memoryview | None = None,
+        recall: Recall | None = None,
+    ) -> None:
+        self.reader = ResponseReader(recall)
         self.error: ProxyError | None = None
-        self.uploading = self.reused = False
+        self.on_progress: Callable[[], None] | None = None
+        self.uploading = self.reused = self.expired = False
         self.whole = True
         self.deadline = self.write_deadline = inf
         self._clock = clock
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
+        self._buffer = buffer or memoryview(bytearray(READ_SIZE))
+        self._patience = 0.0
         self._drain: asyncio.Future[None] | None = None
         self._open = self._busy = self._used = False
         self._reading_paused = self._write_paused = False
@@ -79,12 +95,13 @@ class Connection(asyncio.Protocol):
     def transport(self) -> asyncio.Transport:
         return self._transport
 
-    def begin(self, request: bytes, *, no_body: bool = False, upgrade: bool = False) -> None:
+    def begin(self, request: bytes, no_body: bool = False, upgrade: bool = False) -> None:
         """Start an exchange with ``request``, in one write."""
-        self.reader.begin(no_body=no_body, upgrade=upgrade)
+        self.reader.begin(no_body, upgrade)
         self.whole = True
         self.reused = self._used
         self._busy = self._used = True
+        self._patience = 0.0
         if self._open:
             self.error = None
             self.deadline = inf
@@ -98,27 +115,22 @@ class Connection(asyncio.Protocol):
         self.deadline = self._clock() + keepalive
         self._resume()
 
-    def more(self, timeout: float) -> asyncio.Future[None]:
-        """Wait for a head, for body bytes or for the end. Raises what broke the exchange.
+    def await_more(self, timeout: float) -> None:
+        """Read on; the upstream has ``timeout`` seconds for what is to come next.
 
-        The upstream has ``timeout`` seconds, beginning when the upload (if any) is through.
+        They begin when the upload (if any) is through.
         """
-        if self.error is not None:
-            raise self.error
         self._resume()
+        self._patience = timeout
         if not self.uploading:
             self.deadline = self._clock() + timeout
-        self._waiter = self._loop.create_future()
-        return self._waiter
 
     def take(self) -> bytes:
-        """The body bytes that arrived; the upstream may send more."""
-        data = self.reader.take()
-        self._resume()
-        return data
+        """The body bytes that arrived."""
+        return self.reader.take()
 
     def pause(self) -> None:
-        """Read no more until ``take`` or ``more``: the client is slow."""
+        """Read no more until ``await_more``: the client is slow."""
         if self._open and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
@@ -145,11 +157,17 @@ class Connection(asyncio.Protocol):
         """The request is sent whole: from now on the upstream has ``timeout`` seconds."""
         self.uploading = False
         self.whole = True
-        if self._waiter is not None:
+        if self._patience:
             self.deadline = self._clock() + timeout
+
+    def stall(self, timeout: float) -> None:
+        """Read nothing: the client has ``timeout`` seconds to make room."""
+        self.pause()
+        self.deadline = self._clock() + timeout
 
     def expire(self) -> None:
         """A deadline has passed."""
+        self.expired = True
         if self._busy:
             words = "too slow to answer" if self.reader.head is None else "silent for too long"
             self.fail(UpstreamError(Reason.UPSTREAM_TIMEOUT, words, status=504))
@@ -173,7 +191,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._open = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if not self._open:
             return
         if not self._busy:
@@ -182,7 +203,7 @@ class Connection(asyncio.Protocol):
         reader = self.reader
         head = reader.head
         try:
-            reader.feed(data)
+            reader.feed(self._buffer[:nbytes])
         except UpstreamError as error:
             self.fail(error)
             return
@@ -205,7 +226,7 @@ class Connection(asyncio.Protocol):
             return
         if not (self.whole or self.reader.complete):
             self._rescue()
-        self._break(f"the connection broke: {exc.__class__.__name__}")
+        self._break(f"the connection broke: {why(exc)}")
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -255,12 +276,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            self.deadline = inf
-            if not waiter.done():
-                waiter.set_result(None)
+        self.deadline = inf
+        self._patience = 0.0
+        if self.on_progress is not None:
+            self.on_progress()
 
     def _release_drain(self) -> None:
         self.write_deadline = inf

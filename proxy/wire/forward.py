@@ -1,12 +1,13 @@
-"""One exchange, end to end: the request out, the response back as it arrives."""
+"""One exchange for a caller that waits: connection taken, stale ones replaced once."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
-from proxy.errors import ProxyError
 from proxy.wire.connection import Connection
-from proxy.wire.http1 import LAST_CHUNK, chunk, request_bytes, response_bytes
+from proxy.wire.exchange import BrokenResponse, Exchange, Stage
+from proxy.wire.http1 import request_bytes
 from proxy.wire.message import (
     Body,
     Downstream,
@@ -17,28 +18,29 @@ from proxy.wire.message import (
     ResponseHead,
 )
 from proxy.wire.pool import Pool
-from proxy.wire.upload import Upload
 
-_SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-"""Methods that may be sent twice (RFC 9110 section 9.2.1)."""
+__all__ = ["SAFE", "BrokenResponse", "forward", "run"]
 
-_CLOSE = (b"Connection", b"close")
-_KEEP = (b"Connection", b"keep-alive")
-_CHUNKED = (b"Transfer-Encoding", b"chunked")
+SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+"""Methods that may be sent twice (RFC 9110 section 9.2.1), without a body."""
 
 
-class BrokenResponse(Exception):
-    """The exchange broke after the head had gone to the client: abort the client's connection.
+class _Awaited(Exchange):
+    """An exchange that somebody waits for."""
 
-    Nothing was written that would end the response; ``status`` and ``sent`` are what the client
-    got, ``error`` is why no more came.
-    """
+    rendered: Render
 
-    def __init__(self, error: ProxyError, status: int, sent: int) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.status = status
-        self.sent = sent
+    def __init__(
+        self, pool: Pool, connection: Connection, method: bytes, client: Downstream
+    ) -> None:
+        super().__init__(pool, connection, method, client)
+        self.ended = asyncio.Event()
+
+    def render(self, head: ResponseHead) -> list[tuple[bytes, bytes]]:
+        return self.rendered(head)
+
+    def over(self) -> None:
+        self.ended.set()
 
 
 async def forward(
@@ -51,111 +53,39 @@ async def forward(
     before anything is written, BrokenResponse afterwards. When the task is cancelled, the
     upstream's connection closes at once.
     """
-    connection, upload = await ask(pool, head, body)
-    try:
-        return await relay(
-            connection, upload, head.method, client, render, pool.limits.idle_timeout
-        )
-    finally:
-        pool.release(connection)
-        if upload is not None:
-            await upload.stop()
+    exchange = await run(pool, head, body, client, render)
+    return cast(Exchanged, exchange.outcome)  # no 101 without an upgrade
 
 
-async def ask(
-    pool: Pool, head: RequestHead, body: Body | None, upgrade: Headers = ()
-) -> tuple[Connection, Upload | None]:
-    """Send a request and wait for the response's head; the caller releases and stops.
+async def run(
+    pool: Pool,
+    head: RequestHead,
+    body: Body | None,
+    client: Downstream,
+    render: Render,
+    upgrade: Headers = (),
+) -> Exchange:
+    """An exchange that is over, or UPGRADED; raises its failure.
 
     A safe request without a body is sent once more, on a new connection, when an idle one turns
     out to have been closed before it answered anything.
     """
     request = request_bytes(head, body, upgrade)
-    limits = pool.limits
-    may_retry = body is None and head.method in _SAFE
+    may_retry = body is None and head.method in SAFE
     connection = pool.take_idle() or await pool.acquire()
     while True:
-        upload = None
+        exchange = _Awaited(pool, connection, head.method, client)
+        exchange.rendered = render
         try:
-            connection.begin(request, no_body=head.method == b"HEAD", upgrade=bool(upgrade))
-            if body is not None and not body.is_whole:
-                upload = Upload(connection, body, limits.response_timeout, limits.idle_timeout)
-            while connection.reader.head is None:
-                await connection.more(limits.response_timeout)
-            return connection, upload
-        except BaseException:
-            pool.release(connection)
-            if upload is not None:
-                await upload.stop()
-            if not (may_retry and connection.is_stale):
-                raise
+            exchange.begin(request, body, upgrade=bool(upgrade))
+            await exchange.ended.wait()
+        finally:
+            if exchange.stage is not Stage.UPGRADED:
+                exchange.cancel()
+                await exchange.uploaded()
+        if exchange.failure is None:
+            return exchange
+        if not (may_retry and connection.is_stale):
+            raise exchange.failure
         may_retry = False
         connection = await pool.acquire(fresh=True)
-
-
-async def relay(
-    connection: Connection,
-    upload: Upload | None,
-    method: bytes,
-    client: Downstream,
-    render: Render,
-    idle_timeout: float,
-) -> Exchanged:
-    """Write the response that ``ask`` has waited for to ``client``; see ``forward``."""
-    reader = connection.reader
-    response = cast(ResponseHead, reader.head)
-    if upload is not None and not upload.is_done and response.status >= 300:
-        upload.cut()  # an early refusal; a 2xx may be a duplex stream, whose upload goes on
-    keep = client.keep_alive and (upload is None or upload.is_done)
-    framing, chunked, keep = _framing(
-        connection.reader.length, method, response.status, client, keep
-    )
-    first = response_bytes(response, render(response), framing)
-    data, complete = connection.take(), reader.complete
-    client.write(first + _framed(data, chunked, complete))
-    sent = len(data)
-    try:
-        while not complete:
-            if client.is_paused:
-                connection.pause()
-                await client.drain()
-            if not (reader.buffered or reader.complete):
-                await connection.more(idle_timeout)
-            data, complete = connection.take(), reader.complete
-            sent += len(data)
-            if framed := _framed(data, chunked, complete):
-                client.write(framed)
-    except ProxyError as error:
-        raise BrokenResponse(error, response.status, sent) from error
-    return Exchanged(response.status, sent, keep)
-
-
-def _framing(
-    length: int | None, method: bytes, status: int, client: Downstream, keep: bool
-) -> tuple[list[tuple[bytes, bytes]], bool, bool]:
-    """How the client finds the end (RFC 9112 section 6): headers, in chunks?, kept open?"""
-    bodyless = method == b"HEAD" or status in (204, 304)
-    headers: list[tuple[bytes, bytes]] = []
-    chunked = False
-    if length is not None:
-        if status != 204:
-            headers.append((b"Content-Length", b"%d" % length))
-    elif not bodyless:
-        chunked = client.http11
-        if chunked:
-            headers.append(_CHUNKED)
-        else:
-            keep = False
-    if not keep:
-        headers.append(_CLOSE)
-    elif not client.http11:
-        headers.append(_KEEP)
-    return headers, chunked, keep
-
-
-def _framed(data: bytes, chunked: bool, complete: bool) -> bytes:
-    if not chunked:
-        return data
-    if not data:
-        return LAST_CHUNK if complete else b""
-    return chunk(data) + LAST_CHUNK if complete else chunk(data)

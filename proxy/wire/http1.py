@@ -13,23 +13,59 @@ FRAMING = frozenset(
 """Names that belong to one hop (RFC 9110 section 7.6.1): written here, by nobody else."""
 
 
+def header_block(headers: Headers, extra: Headers = ()) -> bytes:
+    """Header lines, each with its end; framing is left out of ``headers``, not of ``extra``.
+
+    Raises ProxyError (internal_error) when they would not be read as they are meant.
+    """
+    lines = [b"%b: %b\r\n" % field for field in headers if field[0].lower() not in FRAMING]
+    if extra:
+        lines += [b"%b: %b\r\n" % field for field in extra]
+    block = b"".join(lines)
+    # The last line of defence against a split head: every CR and LF in it must be ours.
+    if len(block.translate(None, b"\r\n\0")) != len(block) - 2 * len(lines):
+        raise ProxyError(Reason.INTERNAL, "a control character in a header")
+    return block
+
+
+def read_block(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of a block that ``header_block`` made."""
+    fields = (line.partition(b": ") for line in block.split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in fields]
+
+
+def request_line(method: bytes, target: bytes) -> bytes:
+    """The first line with its end. Raises ProxyError (internal_error) if it would be misread."""
+    line = b"%b %b HTTP/1.1" % (method, target)
+    if line.count(b" ") != 2 or line.translate(None, b"\r\n\0") != line:
+        raise ProxyError(Reason.INTERNAL, "a space or a control character in the request line")
+    return line + b"\r\n"
+
+
+def status_line(response: ResponseHead) -> bytes:
+    """The first line with its end. Raises ProxyError (internal_error) if it would be misread."""
+    if response.reason.translate(None, b"\r\n\0") != response.reason:
+        raise ProxyError(Reason.INTERNAL, "a control character in the reason phrase")
+    return b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
+
+
 def request_bytes(head: RequestHead, body: Body | None, extra: Headers = ()) -> bytes:
     """The request up to and with what is ``ready`` of its body; ``extra`` headers come last.
 
     Raises ProxyError (internal_error) when the head would not be read as it is meant.
     """
-    start = b"%b %b HTTP/1.1" % (head.method, head.target)
-    if start.count(b" ") != 2:
-        raise ProxyError(Reason.INTERNAL, "a space in the request line")
-    if body is None:
-        return _head(start, head.headers, extra)
-    if body.length is None:
-        framing = (b"Transfer-Encoding", b"chunked")
-        ready = chunk(body.ready) if body.ready else b""
-    else:
-        framing = (b"Content-Length", b"%d" % body.length)
+    start = request_line(head.method, head.target)
+    block, ready = head.block + header_block(head.headers), b""
+    if body is not None:
         ready = body.ready
-    return _head(start, head.headers, (framing, *extra)) + ready
+        if body.length is not None:
+            block += b"Content-Length: %d\r\n" % body.length
+        else:
+            block += b"Transfer-Encoding: chunked\r\n"
+            ready = chunk(ready) if ready else b""
+    if extra:
+        block += header_block((), extra)
+    return b"%b%b\r\n%b" % (start, block, ready)
 
 
 def response_bytes(response: ResponseHead, headers: Headers, extra: Headers) -> bytes:
@@ -37,20 +73,9 @@ def response_bytes(response: ResponseHead, headers: Headers, extra: Headers) -> 
 
     Raises ProxyError (internal_error) when the head would not be read as it is meant.
     """
-    return _head(b"HTTP/1.1 %d %b" % (response.status, response.reason), headers, extra)
+    return b"%b%b\r\n" % (status_line(response), header_block(headers, extra))
 
 
 def chunk(data: bytes) -> bytes:
     """One chunk (RFC 9112 section 7.1); ``data`` is not empty."""
     return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def _head(start: bytes, headers: Headers, extra: Headers) -> bytes:
-    lines = [start]
-    lines += [b": ".join(field) for field in headers if field[0].lower() not in FRAMING]
-    lines += [b": ".join(field) for field in extra]
-    block = b"\r\n".join(lines) + b"\r\n\r\n"
-    # The last line of defence against a split head: every CR and LF in it must be ours.
-    if len(block.translate(None, b"\r\n\0")) != len(block) - 2 * (len(lines) + 1):
-        raise ProxyError(Reason.INTERNAL, "a control character in a header")
-    return block

@@ -15,21 +15,27 @@ class RequestHead:
     """A request as the upstream should see it; ``target`` is the raw request target.
 
     Framing is added on the way out: Connection, Transfer-Encoding, Content-Length, Expect, TE,
-    Trailer and Upgrade in ``headers`` are left out.
+    Trailer and Upgrade in ``headers`` are left out. ``block`` are lines that come before these,
+    as ``http1.header_block`` made them.
     """
 
     method: bytes
     target: bytes
     headers: Headers
+    block: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseHead:
-    """A response as the upstream sent it; nothing is removed or changed."""
+    """A response as the upstream sent it; nothing is removed or changed.
+
+    ``memo`` belongs to whoever wants to know the same head again.
+    """
 
     status: int
     reason: bytes
     headers: Headers
+    memo: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,22 @@ class Body:
     @property
     def is_whole(self) -> bool:
         return self.length == len(self.ready)
+
+
+BODY_EXPECTED = frozenset({b"POST", b"PUT", b"PATCH"})
+"""These say so when their body is empty (RFC 9110 section 8.6)."""
+
+
+async def _nothing(chunks: tuple[bytes, ...] = ()) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+def whole_body(method: bytes, data: bytes) -> Body | None:
+    """A body that has arrived already; None for an empty one where nobody expects any."""
+    if data or method in BODY_EXPECTED:
+        return Body(len(data), _nothing(), data)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +96,12 @@ class Downstream(Protocol):
 
     @property
     def is_paused(self) -> bool:
-        """Whether the client is slow: ``drain`` would wait."""
+        """Whether the client is slow; ``resumed`` is called when there is room again."""
+
+    resumed: Callable[[], None] | None
 
     def write(self, data: bytes) -> None:
-        """Send, or buffer; never waits."""
-
-    async def drain(self) -> None:
-        """Return when there is room again."""
+        """Send, or buffer; never waits. Raises ConnectionResetError when the client has gone."""
 
 
 Render: TypeAlias = Callable[[ResponseHead], list[tuple[bytes, bytes]]]

@@ -9,15 +9,22 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from proxy.errors import Reason, UpstreamError
-from proxy.wire.connection import Connection
+from proxy.wire.addresses import Address, Addresses
+from proxy.wire.connection import READ_SIZE, Connection
+from proxy.wire.dial import Tls, dial
+from proxy.wire.lookup import Resolve, resolve
+from proxy.wire.origin import Origin
+from proxy.wire.recall import Recall
 
-_PORTS = {"http": 80, "https": 443}
+__all__ = ["Limits", "Origin", "Pool"]
+
+_BROKEN = (Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT)
 
 Slot: TypeAlias = None
 """The right to open one connection; it is counted already."""
@@ -25,31 +32,12 @@ Grant: TypeAlias = Connection | Slot
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an upstream listens; ``host`` has no brackets."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, url: str) -> Origin:
-        """Read ``http://host:port`` (a path is left out). Raises ValueError."""
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None:
-            raise ValueError(f"not the URL of an upstream: {url!r}")
-        return cls(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
-
-    @property
-    def authority(self) -> str:
-        """Host and, unless it is the scheme's own, port: what a Host header says."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
-    """How long (seconds) and how many; ``idle_timeout`` is for silence in the middle of a body."""
+    """How long (seconds) and how many; ``idle_timeout`` is for silence in the middle of a body.
+
+    ``max_connections`` counts those to all addresses together. A connection that is older than
+    ``max_lifetime`` is not used again. Names are looked up again every ``dns_ttl``.
+    """
 
     connect_timeout: float
     response_timeout: float
@@ -57,12 +45,25 @@ class Limits:
     queue_timeout: float
     keepalive: float
     max_connections: int
+    max_lifetime: float = inf
+    dns_ttl: float = 30.0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """Where a connection leads, until when it is reused, and whether that has ended early."""
+
+    address: Address
+    until: float
+    is_over: bool = False
 
 
 class Pool:
-    """The connections of one origin; the one used last is reused first.
+    """The connections of one upstream; the one used last is reused first.
 
-    Every ``acquire`` or ``take_idle`` is followed by one ``release`` or ``detach``.
+    The upstream listens at ``origin`` and at ``others``, which are used in turn; ``server_name``
+    is what TLS asks for and checks instead of their hosts. Every ``acquire`` or ``take_idle`` is
+    followed by one ``release`` or ``detach``.
     """
 
     def __init__(
@@ -71,26 +72,38 @@ class Pool:
         limits: Limits,
         ssl_context: ssl.SSLContext | None,
         clock: Callable[[], float],
+        *,
+        others: Sequence[Origin] = (),
+        server_name: str = "",
+        resolve: Resolve = resolve,
     ) -> None:
-        if (origin.scheme == "https") != (ssl_context is not None):
+        encrypted = ssl_context is not None
+        if any((one.scheme == "https") != encrypted for one in (origin, *others)):
             raise ValueError("https needs an ssl_context, http takes none")
         self.origin = origin
         self.limits = limits
-        self._ssl = ssl_context
+        self._tls = Tls(ssl_context, server_name) if ssl_context else None
         self._clock = clock
         self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
+        self._all: dict[Connection, _Seat] = {}
+        self._addresses = Addresses(
+            (origin, *others), resolve, limits.dns_ttl, clock, self._keep_away
+        )
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        self._recall = Recall()
         self._opening = 0
         self._waiters: deque[asyncio.Future[Grant]] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
-        shortest = min(limits.response_timeout, limits.idle_timeout, limits.keepalive)
+        shortest = min(
+            limits.response_timeout, limits.idle_timeout, limits.keepalive, limits.max_lifetime
+        )
         self._interval = min(1.0, max(0.01, shortest / 8))
 
     def __repr__(self) -> str:
         busy = len(self._all) - len(self._idle)
         return (
-            f"<Pool {self.origin.authority}: {busy} busy, {len(self._idle)} idle, "
+            f"<Pool {self.origin}: {busy} busy, {len(self._idle)} idle, "
             f"{self._opening} opening, {len(self._waiters)} queued>"
         )
 
@@ -103,6 +116,8 @@ class Pool:
 
         Raises UpstreamError: upstream_unreachable, upstream_timeout (504), upstream_busy (503).
         """
+        if self._closed:
+            raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, "closing")
         if not fresh and (idle := self.take_idle()):
             return idle
         while not self._claim():
@@ -118,9 +133,13 @@ class Pool:
 
         Does nothing for a connection that is lost or detached.
         """
-        if connection not in self._all:
+        seat = self._all.get(connection)
+        if seat is None:
             return
-        if not connection.can_reuse or self._closed:
+        address = seat.address
+        if address.has_failed and connection.reader.received and not seat.is_over:
+            self._addresses.worked(address)
+        if not connection.can_reuse or seat.is_over or self._closed:
             connection.abort()
             return
         connection.rest(self.limits.keepalive)
@@ -131,11 +150,14 @@ class Pool:
 
     def detach(self, connection: Connection) -> None:
         """Let go of a connection that lives on outside (a tunnel); its place is free again."""
+        if seat := self._all.get(connection):
+            self._addresses.worked(seat.address)
         self._forget(connection)
 
     async def close(self) -> None:
         """Close all connections, also those in use; those who wait get upstream_unreachable."""
         self._closed = True
+        self._addresses.close()
         while waiter := self._next_waiter():
             waiter.set_exception(UpstreamError(Reason.UPSTREAM_UNREACHABLE, "closing"))
         for connection in tuple(self._all):
@@ -183,20 +205,16 @@ class Pool:
         """Use a slot that is ours."""
         connection: Connection | None = None
         try:
-            async with asyncio.timeout(self.limits.connect_timeout):
-                connection = await self._open_socket()
-        except TimeoutError:
-            words = f"connecting to {self.origin.authority} took too long"
-            raise UpstreamError(Reason.UPSTREAM_TIMEOUT, words, status=504) from None
-        except (OSError, UnicodeError) as error:
-            words = f"cannot connect to {self.origin.authority}: {error}"
-            raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, words) from error
+            connection, address = await dial(
+                self._addresses, self._tls, self.limits.connect_timeout, self._make
+            )
         finally:
             self._opening -= 1
             if connection is None or self._closed or not connection.is_open:
                 self._grant_slot()
             else:
-                self._all.add(connection)
+                until = self._clock() + self.limits.max_lifetime
+                self._all[connection] = _Seat(address, until)
         if self._closed:
             connection.abort()
             raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, "closing")
@@ -204,20 +222,27 @@ class Pool:
             self._arm()
         return connection
 
-    async def _open_socket(self) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self._clock, self._forget),
-            self.origin.host,
-            self.origin.port,
-            ssl=self._ssl,
-            server_hostname=self.origin.host if self._ssl else None,
-        )
-        return connection
+    def _make(self) -> Connection:
+        return Connection(self._clock, self._forget, self._buffer, self._recall)
+
+    def _keep_away(self, address: Address) -> None:
+        """Requests go elsewhere: idle connections end at once, the others after their exchange."""
+        for connection, seat in tuple(self._all.items()):
+            if seat.address is address:
+                self._retire(connection, seat)
+
+    def _retire(self, connection: Connection, seat: _Seat) -> None:
+        seat.is_over = True
+        if connection in self._idle:
+            connection.abort()
 
     def _forget(self, connection: Connection) -> None:
-        if connection not in self._all:
+        seat = self._all.pop(connection, None)
+        if seat is None:
             return
-        self._all.discard(connection)
+        broken = connection.error is not None and connection.error.reason in _BROKEN
+        if broken and not connection.reader.received and not connection.is_stale:
+            self._addresses.broke(seat.address)
         if connection in self._idle:
             self._idle.remove(connection)
         self._grant_slot()
@@ -244,7 +269,9 @@ class Pool:
         """One timer for all connections: cheaper than one for each request."""
         self._sweeper = None
         now = self._clock()
-        for connection in tuple(self._all):
+        for connection, seat in tuple(self._all.items()):
+            if seat.until <= now:
+                self._retire(connection, seat)
             if connection.deadline <= now or connection.write_deadline <= now:
                 connection.expire()
         if self._all:

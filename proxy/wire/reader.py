@@ -10,11 +10,15 @@ import httptools
 
 from proxy.errors import Reason, UpstreamError
 from proxy.wire.message import ResponseHead
+from proxy.wire.recall import Known, Recall
 
 HEAD_LIMIT = 64 * 1024
 """Bytes in a head, in a trailer section, or in chunk extensions without data between them."""
 LINE_LIMIT = 200
 INTERIM_LIMIT = 16
+
+RECALLED_SIZE = 16 * 1024
+"""Larger reads are not looked up: copying them would cost more than parsing their head."""
 
 _REASON_OCTETS = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _BODYLESS = (204, 304)
@@ -35,15 +39,16 @@ class ResponseReader:
 
     __slots__ = (
         "_chunks", "_headers", "_interim", "_no_body", "_overhead", "_parser", "_reason",
-        "_stale", "_upgrade", "buffered", "chunked", "complete", "excess", "head", "keep_alive",
-        "length", "received", "upgraded",
+        "_recall", "_stale", "_upgrade", "buffered", "chunked", "complete", "excess", "head",
+        "keep_alive", "length", "received", "upgraded",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, recall: Recall | None = None) -> None:
         self._stale = True
+        self._recall = recall or Recall()
         self.begin()
 
-    def begin(self, *, no_body: bool = False, upgrade: bool = False) -> None:
+    def begin(self, no_body: bool = False, upgrade: bool = False) -> None:
         """Make ready for the next response: to a HEAD request (``no_body``), to an ``upgrade``."""
         if self._stale:
             self._parser = httptools.HttpResponseParser(self)
@@ -58,31 +63,62 @@ class ResponseReader:
         self.length: int | None = None
         self.chunked = self.complete = self.keep_alive = self.excess = self.upgraded = False
 
-    def feed(self, data: bytes) -> None:
-        """Take what arrived. Raises UpstreamError (upstream_invalid) for what is not HTTP/1."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take what arrived, and keep no part of ``data`` itself.
+
+        Raises UpstreamError (upstream_invalid) for what is not HTTP/1.
+        """
         if self.upgraded:
-            self._keep(data)
+            self._keep(bytes(data))
             return
-        if not self.received and data[0] != 0x48:  # "H": llhttp also knows RTSP and ICE
-            raise UpstreamError(Reason.UPSTREAM_INVALID, "not an HTTP response")
+        block = b""
+        if not self.received:
+            if data[0] != 0x48:  # "H": llhttp also knows RTSP and ICE
+                raise UpstreamError(Reason.UPSTREAM_INVALID, "not an HTTP response")
+            if len(data) < RECALLED_SIZE and not (self._no_body or self._upgrade):
+                data = bytes(data)
+                block = data[: data.find(b"\r\n\r\n") + 4]
+                if (known := self._recall.get(block)) and self._fits(known, data, len(block)):
+                    return
         self.received += len(data)
         self._overhead += len(data)
         before = self.buffered
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
-            self._keep(data[stop.args[0] :])
+            self._keep(bytes(data[stop.args[0] :]))
         except httptools.HttpParserError as error:
             if not self.complete:
                 raise UpstreamError(Reason.UPSTREAM_INVALID, _words(error)) from None
             self.excess = True
         if self.complete:
-            if self._no_body and not b"\r\n\r\n".endswith(data[-4:]):
+            if self._no_body and not b"\r\n\r\n".endswith(bytes(data[-4:])):
                 self.excess = True
         elif self.buffered != before:
             self._overhead = 0
         elif self._overhead > HEAD_LIMIT or len(self._headers) > LINE_LIMIT:
             raise UpstreamError(Reason.UPSTREAM_INVALID, "the response's head is too large")
+        if block and self.complete:
+            self._remember(block, len(data))
+
+    def _fits(self, known: Known, data: bytes, start: int) -> bool:
+        """Take a whole response whose head is known; the parser need not see it."""
+        length = known.length
+        if len(data) - start != length:
+            return False
+        self.received, self.head, self.length = len(data), known.head, length
+        self.keep_alive = self.complete = True
+        if length:
+            self._chunks, self.buffered = [data[start:]], length
+        return True
+
+    def _remember(self, block: bytes, size: int) -> None:
+        """Only a head that leaves no question: final, of a length, on a connection that lasts."""
+        length, head = self.length, self.head
+        if head is None or length is None or self.excess or self._interim or not self.keep_alive:
+            return
+        if size - len(block) == length and head.status not in _BODYLESS:
+            self._recall.put(block, Known(head, length))
 
     def end(self) -> bool:
         """The stream ended cleanly; return whether that completes the response."""

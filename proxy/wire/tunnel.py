@@ -6,10 +6,11 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from proxy.errors import BadRequest, Reason, UpstreamError
 from proxy.wire.connection import Connection
-from proxy.wire.forward import ask, relay
+from proxy.wire.forward import run
 from proxy.wire.frames import FrameScanner, accept_key, close_frame
 from proxy.wire.http1 import response_bytes
 from proxy.wire.message import Downstream, Exchanged, Headers, Render, RequestHead, ResponseHead
@@ -40,18 +41,20 @@ async def upgrade(
     key = _only(head.headers, b"sec-websocket-key")
     if key is None:
         raise BadRequest(Reason.BAD_HEADER, "a WebSocket handshake has one Sec-WebSocket-Key")
-    connection, _ = await ask(pool, head, None, _UPGRADE)
+    exchange = await run(pool, head, None, client, render, _UPGRADE)
+    if exchange.outcome is not None:
+        return exchange.outcome
+    connection = exchange.connection
     try:
-        response = connection.reader.head
-        if response is None or not connection.reader.upgraded:
-            idle_timeout = pool.limits.idle_timeout
-            return await relay(connection, None, head.method, client, render, idle_timeout)
+        response = cast(ResponseHead, connection.reader.head)
         _check_switch(response, key)
         client.write(response_bytes(response, render(response), _UPGRADE))
-        pool.detach(connection)
-        return Upgraded(connection, connection.reader.take())
-    finally:
-        pool.release(connection)
+    except BaseException:
+        exchange.cancel()
+        raise
+    pool.detach(connection)
+    connection.on_progress = None
+    return Upgraded(connection, connection.reader.take())
 
 
 def _check_switch(response: ResponseHead, key: bytes) -> None:

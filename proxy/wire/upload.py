@@ -33,6 +33,10 @@ class Upload:
         """Whether the whole body has been taken from the client."""
         return self._connection.whole
 
+    def cancel(self) -> None:
+        """Take no more of the client's body."""
+        self._task.cancel()
+
     async def stop(self) -> None:
         """Let go of the client's body; the connection was released before."""
         if not self._task.done():
@@ -41,7 +45,7 @@ class Upload:
 
     def cut(self) -> None:
         """Send no more, but leave the connection open for the response."""
-        self._task.cancel()
+        self.cancel()
         self._connection.uploading = False
 
     async def _run(self) -> None:

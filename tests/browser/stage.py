@@ -103,5 +103,5 @@ async def stage(name: str, **changes: Any) -> AsyncIterator[Stage]:
 
 def _settings(url: str, issuer: str, app_port: int, changes: dict[str, Any]) -> Settings:
     settings = demo_settings("127.0.0.1", url, issuer, app_port, CLIENT_SECRET)
-    listen = Server(listen=settings.server.listen, private_listen="")
+    listen = Server(listen=settings.server.listen, private_listen=())
     return settings.model_copy(update={"server": listen, **changes})

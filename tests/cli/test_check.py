@@ -34,3 +34,13 @@ def test_a_bad_configuration_exits_2(config: Path, capsys: pytest.CaptureFixture
     config.write_text(config.read_text(encoding="utf-8") + "nonsense: 1\n", encoding="utf-8")
     assert main(["check"]) == 2
     assert "proxy.cfg:9: nonsense: unknown option" in capsys.readouterr().err
+
+
+def test_addresses_are_shown_and_the_certificate_is_read(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listen = ["--server-listen", "127.0.0.1:1,unix:/x", "--server-tls-listen", "127.0.0.1:2"]
+    assert main(["check", *listen, "--server-certificate-file", "nowhere.pem"]) == 2
+    assert "server.certificate_file: nowhere.pem: No such file" in capsys.readouterr().err
+    assert main(["check", *listen[:2]]) == 0
+    assert "127.0.0.1:1, unix:/x" in capsys.readouterr().out

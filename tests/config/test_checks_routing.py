@@ -108,6 +108,16 @@ def test_without_a_global_upstream_every_path_needs_one(routes: str, expected: s
             "routes.0.rule.email_domains",
             id="in a route",
         ),
+        pytest.param(
+            {"forwarding.client_key_file": "/run/key.pem"},
+            "forwarding.client_key_file: needs forwarding.client_certificate_file",
+            id="a key without its certificate",
+        ),
+        pytest.param(
+            {"forwarding.server_name": "app example"},
+            "forwarding.server_name: 'app example' is not allowed",
+            id="a server name with a space",
+        ),
     ],
 )
 def test_what_is_refused(flags: Mapping[str, str], expected: str) -> None:

@@ -27,7 +27,7 @@ def test_every_option_says_what_it_is_for() -> None:
     ("key", "form"),
     [
         ("public_url", Form.URL),
-        ("upstream", Form.URL),
+        ("upstream", Form.URLS),
         ("provider.client_id", Form.TEXT),
         ("provider.client_secret", Form.SECRET),
         ("provider.pkce", Form.CHOICE),
@@ -38,7 +38,8 @@ def test_every_option_says_what_it_is_for() -> None:
         ("access.email_verified", Form.CHOICE),
         ("access.groups.any", Form.LIST),
         ("access.claims", Form.ENTRIES),
-        ("server.listen", Form.TEXT),
+        ("server.listen", Form.ADDRESSES),
+        ("server.unix_mode", Form.TEXT),
         ("server.trusted_proxies", Form.NETWORKS),
         ("server.max_header_size", Form.SIZE),
         ("server.max_headers", Form.NUMBER),

@@ -20,7 +20,7 @@ ENVIRON = {
 def test_the_example_loads_when_its_variables_are_set() -> None:
     settings = load_text(example(), ENVIRON)
     assert settings.provider.client_secret.reveal() == "tiger # in: the tank"
-    assert settings.upstream == "http://127.0.0.1:8501"
+    assert settings.upstream == ("http://127.0.0.1:8501",)
 
 
 def test_the_example_names_every_variable_that_it_needs() -> None:

@@ -13,6 +13,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 
@@ -110,13 +111,14 @@ async def reset(peer: Peer) -> None:
 
 
 class ScriptedUpstream:
-    """A listening upstream; ``peers`` are its connections so far."""
+    """A listening upstream; ``peers`` are its connections so far, ``refuse`` ends the listening."""
 
     def __init__(self, scripts: Sequence[Script]) -> None:
         self._scripts = scripts
         self.peers: list[Peer] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.refuse: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -151,12 +153,21 @@ class ScriptedUpstream:
 
 @asynccontextmanager
 async def upstream(
-    *scripts: Script, tls: ssl.SSLContext | None = None
+    *scripts: Script,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    path: Path | None = None,
 ) -> AsyncIterator[ScriptedUpstream]:
-    """A scripted upstream on a port of its own."""
+    """A scripted upstream on a port of its own, unless one is named, or on a unix socket."""
     scripted = ScriptedUpstream(scripts)
-    server = await asyncio.start_server(scripted._accept, "127.0.0.1", 0, limit=2**20, ssl=tls)
-    scripted.port = server.sockets[0].getsockname()[1]
+    accept, limit = scripted._accept, 2**20
+    if path is not None:
+        server = await asyncio.start_unix_server(accept, path, limit=limit)
+    else:
+        server = await asyncio.start_server(accept, host, port, limit=limit, ssl=tls)
+        scripted.port = server.sockets[0].getsockname()[1]
+    scripted.refuse = server.close
     try:
         yield scripted
     finally:

@@ -60,7 +60,7 @@ class Case:
         return self.who in ("allowed", "not yet due")
 
     def decide(self) -> Verdict:
-        route = Route("/*", self.access, "http://a", rules=RULES[self.rules], api=self.api)
+        route = Route("/*", self.access, ("http://a",), rules=RULES[self.rules], api=self.api)
         return decide(route, self.session, self.kind, NOW, passthrough=self.passthrough)
 
 
@@ -174,7 +174,7 @@ def test_a_session_is_alive_until_its_end_and_while_it_is_used(
     assert alive(session(), now, idle) is expected_alive
 
 
-ROUTE = Route("/*", Access.REQUIRED, "http://a", passthrough=("sk-", "key-"))
+ROUTE = Route("/*", Access.REQUIRED, ("http://a",), passthrough=("sk-", "key-"))
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_a_path_parameter_cannot_hide_a_route(path: str, expected: str | None) -
 def test_a_rewrite_replaces_the_base_however_it_is_spelled(
     path: str, rewrite: str | None, raw: str, sent: str
 ) -> None:
-    route = Route(path, Access.REQUIRED, UPSTREAM, rewrite=rewrite)
+    route = Route(path, Access.REQUIRED, (UPSTREAM,), rewrite=rewrite)
     assert route.rewritten(raw) == sent
 
 
@@ -203,7 +203,7 @@ def test_a_rewritten_path_is_as_safe_as_the_one_that_came(
         decoded = decode_path(raw)
     except BadRequest:
         return
-    route = Route("/api/*", Access.REQUIRED, UPSTREAM, rewrite=rewrite)
+    route = Route("/api/*", Access.REQUIRED, (UPSTREAM,), rewrite=rewrite)
     sent = decode_path(route.rewritten(raw))
     assert sent.endswith(decoded.removeprefix("/api"))
 
@@ -211,14 +211,18 @@ def test_a_rewritten_path_is_as_safe_as_the_one_that_came(
 def test_a_route_takes_what_it_does_not_name_from_the_settings() -> None:
     every = configured(identity={"audience": ["one"]})
     route = compile_route(RouteSettings(path="/a"), every)
-    assert (route.upstream, route.audience, route.access) == (UPSTREAM, ("one",), Access.REQUIRED)
+    assert (route.upstream, route.audience, route.access) == (
+        (UPSTREAM,),
+        ("one",),
+        Access.REQUIRED,
+    )
     other = compile_route(
         RouteSettings.model_validate(
             {"path": "/a", "upstream": "http://b/c/", "audience": ["two"]}
         ),
         every,
     )
-    assert (other.upstream, other.audience) == ("http://b/c", ("two",))
+    assert (other.upstream, other.audience) == (("http://b/c/",), ("two",))
 
 
 def test_a_route_without_any_upstream_is_an_error() -> None:

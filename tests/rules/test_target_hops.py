@@ -6,7 +6,8 @@ import pytest
 
 from proxy.errors import BadRequest, Reason
 from proxy.model import Kind
-from proxy.rules.target import Trust, check_host
+from proxy.rules.headers import forwarded
+from proxy.rules.target import UNIX_PEER, Trust, check_host, read_target
 from tests.rules.asking import HOP, HOPS, HOST, OPEN, PUBLIC, STRANGER, read, refusal
 
 FORWARDED = (
@@ -185,3 +186,21 @@ def test_kinds(method: str, headers: list[tuple[str, str]], kind: Kind) -> None:
 def test_a_user_agent_changes_nothing(agent: str) -> None:
     """oauth2-proxy CVE-2026-34457 (GHSA-5hvv): the health check's name opened the door."""
     assert read("/admin", ("User-Agent", agent)) == read("/admin")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "client", "host"),
+    [
+        pytest.param(False, "unix:", "play.example.org", id="by default"),
+        pytest.param(True, "203.0.113.7", "play.example.org", id="where they are trusted"),
+    ],
+)
+def test_whoever_comes_over_a_unix_socket_is_believed_only_if_told_so(
+    trusted: bool, client: str, host: str
+) -> None:
+    trust = Trust("https", None, (), unix=trusted)
+    headers = [(b"Host", host.encode()), (b"X-Forwarded-For", b"203.0.113.7")]
+    target = read_target("GET", "/", headers, UNIX_PEER, trust)
+    assert (target.client, target.host) == (client, host)
+    chain = forwarded(target, headers, UNIX_PEER, trust.trusts(UNIX_PEER))
+    assert dict(chain)[b"X-Forwarded-For"] == client.encode()

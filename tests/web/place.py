@@ -154,6 +154,10 @@ class Place:
         self.http = await enter(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
         )
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Start what the browsers talk to."""
         await self.start_proxy()
 
     async def __aexit__(
@@ -165,6 +169,10 @@ class Place:
         await self._stack.aclose()
 
     def settings(self) -> Settings:
+        return Settings.model_validate(self.options())
+
+    def options(self) -> dict[str, Any]:
+        """The configuration, as in the file."""
         given: dict[str, Any] = {
             "public_url": PUBLIC,
             "upstream": self.upstream.url,
@@ -185,7 +193,7 @@ class Place:
         given["provider"] = {**provider, **self._settings.get("provider", {})}
         if given["provider"]["issuer_url"] is None:
             given["provider"].setdefault("server_metadata_url", self.provider.metadata_url)
-        return Settings.model_validate(given)
+        return given
 
     async def start_proxy(self, **settings: Any) -> App:
         """One more proxy on the same settings, or on changed ones; the newest is asked."""
@@ -202,6 +210,10 @@ class Place:
     @property
     def port(self) -> int:
         return self.app.port
+
+    def only_slow(self) -> None:
+        """Keep every request out of the fast lane."""
+        self.app._fronts[False].fast = None
 
     def browser(self) -> Browser:
         return Browser(self)

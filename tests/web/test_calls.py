@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,6 +13,7 @@ from proxy.config.settings import Provider as ProviderSettings
 from proxy.errors import ConfigError, ProviderError, Reason
 from proxy.web.calls import LARGEST_ANSWER, Calls, open_session
 from proxy.web.metrics import Metrics
+from tests.fakes.authority import Authority
 from tests.fakes.scripted import Step, close, request, until, upstream
 
 
@@ -84,3 +86,55 @@ async def test_nobody_listens(http: aiohttp.ClientSession) -> None:
 async def test_an_unusable_file_of_authorities_is_named() -> None:
     with pytest.raises(ConfigError, match=r"provider\.ca_file"):
         open_session(ProviderSettings(ca_file="/nowhere/ca.pem"))
+
+
+GOOD = OK + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("by", ["system", "ca_file"])
+async def test_a_provider_is_believed_by_the_authorities_of(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, others = Authority(tmp_path), Authority(tmp_path, "others")
+    monkeypatch.setenv("SSL_CERT_FILE", str((ours if by == "system" else others).file))
+    settings = ProviderSettings(ca_file=str(ours.file) if by == "ca_file" else "")
+    async with (
+        open_session(settings) as http,
+        upstream([request, GOOD], [request, GOOD], tls=ours.server("localhost")) as scripted,
+    ):
+        made = Calls(settings, http, Metrics())
+        url = f"https://localhost:{scripted.port}/"
+        replies = await asyncio.gather(*(made.make("keys", "GET", url) for _ in range(2)))
+        assert [reply.body for reply in replies] == [b"{}", b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("names", "signed_by_ours"),
+    [
+        pytest.param(("localhost",), False, id="signed by a stranger"),
+        pytest.param(("example.org",), True, id="another name"),
+    ],
+)
+async def test_a_provider_is_not_believed(
+    names: tuple[str, ...], signed_by_ours: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, others = Authority(tmp_path), Authority(tmp_path, "others")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours.file))
+    settings = ProviderSettings()
+    tls = (ours if signed_by_ours else others).server(*names)
+    async with open_session(settings) as http, upstream([request, GOOD], tls=tls) as scripted:
+        made = Calls(settings, http, Metrics())
+        with pytest.raises(ProviderError) as refused:
+            await made.make("token", "POST", f"https://localhost:{scripted.port}/", body=b"secret")
+        assert refused.value.reason is Reason.PROVIDER_UNREACHABLE
+        assert "certificate" in refused.value.detail
+
+
+async def test_the_client_alone_trusts_nobody(
+    http: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    async with upstream([request, GOOD], tls=authority.server("localhost")) as scripted:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await http.get(f"https://localhost:{scripted.port}/")

@@ -154,7 +154,7 @@ def test_lesser_levels_are_left_out_but_never_an_audit_line(level: str, written:
     log, stream = make(level=level)
     for name in ("debug", "info", "warning", "error"):
         log.event(name, name)
-    log.access({"path": "/"})
+    log.access(200, 1.0, "id", log.part(path="/"))
     log.audit("login", {"sub": "x"})
     events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     access = ["access"] if level in ("debug", "info") else []
@@ -163,7 +163,7 @@ def test_lesser_levels_are_left_out_but_never_an_audit_line(level: str, written:
 
 def test_access_lines_can_be_switched_off() -> None:
     log, stream = make(access=False)
-    log.access({"path": "/"})
+    log.access(200, 1.0, "id", log.part(path="/"))
     assert stream.getvalue() == ""
 
 
@@ -267,3 +267,30 @@ def test_tracebacks_of_libraries_are_redacted() -> None:
         logger.exception("failed")
     assert "abcdefghijkl" not in stream.getvalue()
     assert "ValueError" in json.loads(stream.getvalue())["exception"]
+
+
+def test_a_worker_names_itself_where_there_are_several() -> None:
+    stream = io.StringIO()
+    for worker in (0, 3):
+        log = Log(stream, lambda: 0.0, worker=worker)
+        log.event("info", "serving", {"a": 1})
+    assert [line.split(" ", 2)[2] for line in stream.getvalue().splitlines()] == [
+        "serving a=1",
+        "serving a=1 worker=3",
+    ]
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_an_access_line_is_put_together_as_any_other(style: str) -> None:
+    """Its pieces are made once and used often, which must not show."""
+    log, stream = make(style=style)
+    fields: dict[str, object] = {"method": "GET", "path": '/a "b" é', "client": "::1"}
+    log.access(200, 1.25, "abc", log.part(**fields) + log.part(sub="alice b"))
+    log.event(
+        "info",
+        "access",
+        {"status": 200, "ms": 1.2, "request_id": "abc", **fields, "sub": "alice b"},
+    )
+    log.flush()
+    first, second = stream.getvalue().splitlines()
+    assert first == second

@@ -27,8 +27,30 @@ def test_answers_are_counted_by_status() -> None:
 
 def test_two_proxies_in_a_process_count_for_themselves() -> None:
     one, two = Metrics(), Metrics()
-    one.logins.inc()
+    one.logged_in()
     assert value(two.render().decode(), "auth_proxy_logins_total") == 0
+
+
+def test_what_is_unforeseen_is_counted_as_other() -> None:
+    metrics = Metrics()
+    metrics.called("token", "299", 0.1)
+    metrics.called("new", "200", 0.1)
+    metrics.answered(0, 0.1)
+    metrics.answered(999, 0.1)
+    text = metrics.render().decode()
+    name = "auth_proxy_provider_seconds_count"
+    assert value(text, name + '{call="token",outcome="other"}') == 1
+    assert value(text, name + '{call="other",outcome="200"}') == 1
+    assert value(text, "auth_proxy_request_seconds_count") == 2
+
+
+def test_gauges_are_asked_when_they_are_shown() -> None:
+    metrics, running = Metrics(), [1, 2]
+    metrics.watch(lambda: len(running), lambda: 5)
+    assert value(metrics.render().decode(), "auth_proxy_requests_running") == 2
+    running.clear()
+    assert value(metrics.render().decode(), "auth_proxy_requests_running") == 0
+    assert value(metrics.render().decode(), "auth_proxy_websockets_open") == 5
 
 
 async def test_a_day_in_numbers() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from proxy.web.parts import World
 from tests.web.place import Place
 
@@ -21,17 +19,3 @@ async def test_a_disabled_proxy_has_no_provider_and_no_sign_in() -> None:
         for path in ("/oauth2/start", "/oauth2/callback", "/oauth2/sign_in"):
             assert (await place.browser().get(path)).status == 404
         assert (await place.browser().get("/ready", page=False)).status == 200
-
-
-async def test_finished_waits_for_the_last_request_only_while_draining() -> None:
-    async with Place() as place:
-        parts = place.app.parts
-        await parts.finished()
-        connection = object()
-        parts.begin(connection)  # type: ignore[arg-type]
-        parts.draining = True
-        waiting = asyncio.create_task(parts.finished())
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        parts.end(connection)  # type: ignore[arg-type]
-        await asyncio.wait_for(waiting, 1)

@@ -11,7 +11,7 @@ import pytest
 from proxy.config.settings import Settings
 from proxy.crypto.jwt import generate_signing_key, public_jwks
 from proxy.errors import ConfigError
-from proxy.web.runtime import Runtime, compile_runtime, load_signers
+from proxy.web.runtime import Made, Runtime, compile_runtime, configured_signers, load_signers
 from tests.web.place import PUBLIC, SECRET
 
 
@@ -74,9 +74,31 @@ def test_without_a_secret_each_run_has_its_own() -> None:
 
 
 def test_without_key_files_a_key_is_made_for_the_run() -> None:
-    (first,), (second,) = load_signers(settings()), load_signers(settings())
+    (first,), (second,) = (compiled().signers for _ in range(2))
     assert first.algorithm == "ES256"
     assert first.kid != second.kid
+
+
+def test_what_was_made_serves_all_processes_and_stays() -> None:
+    bare: dict[str, Any] = {"auth": {"disabled": True}, "cookie": {"secret": ()}, "provider": {}}
+    made = Made.for_settings(settings(**bare), os.urandom)
+    one, two = (compile_runtime(settings(**bare), os.urandom, made) for _ in range(2))
+    assert one.signers[0].kid == two.signers[0].kid
+    assert two.attempts.open(one.attempts.seal(b"x", 1000), 1000, 60) == b"x"
+    later = Made.for_settings(settings(identity={"algorithm": "EdDSA"}), os.urandom, made)
+    assert later.cookie_secret == made.cookie_secret
+    assert later.signing_keys["ES256"] == made.signing_keys["ES256"]
+    (signer,) = load_signers(settings(identity={"algorithm": "EdDSA"}), later)
+    assert signer.algorithm == "EdDSA"
+
+
+def test_nothing_is_made_where_keys_are_configured(tmp_path: Path) -> None:
+    name = tmp_path / "key.pem"
+    name.write_bytes(generate_signing_key("ES256"))
+    given = settings(identity={"signing_key_files": [str(name)]})
+    made = Made.for_settings(given, os.urandom)
+    assert made.signing_keys == {}
+    assert str(made.cookie_secret) not in repr(made)
 
 
 def test_the_first_key_signs_and_all_are_published(tmp_path: Path) -> None:
@@ -85,10 +107,10 @@ def test_the_first_key_signs_and_all_are_published(tmp_path: Path) -> None:
         name = tmp_path / f"{number}.pem"
         name.write_bytes(generate_signing_key("ES256"))
         names.append(str(name))
-    signers = load_signers(settings(identity={"signing_key_files": names}))
+    signers = configured_signers(settings(identity={"signing_key_files": names}))
     published = [key["kid"] for key in public_jwks(signers)["keys"]]
     assert published == [signer.kid for signer in signers]
-    reverse = load_signers(settings(identity={"signing_key_files": names[::-1]}))
+    reverse = configured_signers(settings(identity={"signing_key_files": names[::-1]}))
     assert reverse[0].kid == signers[1].kid
 
 
@@ -98,7 +120,7 @@ def test_every_unusable_key_file_is_named(tmp_path: Path) -> None:
     wrong.write_bytes(generate_signing_key("EdDSA"))
     files = [str(missing), str(garbage), str(wrong)]
     with pytest.raises(ConfigError) as refused:
-        load_signers(settings(identity={"signing_key_files": files}))
+        configured_signers(settings(identity={"signing_key_files": files}))
     assert len(refused.value.problems) == 3
     for index, (problem, name) in enumerate(zip(refused.value.problems, files, strict=True)):
         assert problem.startswith(f"identity.signing_key_files[{index}]: {name}: ")
@@ -106,7 +128,7 @@ def test_every_unusable_key_file_is_named(tmp_path: Path) -> None:
 
 def test_a_shared_secret_is_not_published() -> None:
     shared = {"algorithm": "HS256", "shared_secret": "s" * 16 + "t" * 16}
-    signers = load_signers(settings(identity=shared))
+    signers = compiled(identity=shared).signers
     assert public_jwks(signers) == {"keys": []}
 
 

@@ -45,7 +45,7 @@ async def spoken(place: Place, data: bytes) -> bytes:
 async def test_what_is_not_http_gets_400_and_the_connection_ends(data: bytes) -> None:
     async with Place(routes=[{"path": "/*", "access": "public"}]) as place:
         answer = await spoken(place, data)
-        assert b" 400 " in answer.splitlines()[0] or b" 405 " in answer.splitlines()[0], answer
+        assert int(answer.split()[1]) in (400, 405, 505), answer
         assert b"aiohttp" not in answer
         assert b"Python" not in answer
         assert place.upstream.seen == []
@@ -74,14 +74,14 @@ def test_the_lenient_parser_is_refused() -> None:
 @pytest.mark.parametrize(
     ("data", "status", "reason"),
     [
-        pytest.param(b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 9000), 431, "too_large", id="address"),
+        pytest.param(b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 9000), 414, "too_large", id="address"),
         pytest.param(
             b"GET / HTTP/1.1\r\nX: %b\r\n\r\n" % (b"a" * 40000), 431, "too_large", id="header"
         ),
         pytest.param(
             b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 120 + b"\r\n", 431, "too_large", id="headers"
         ),
-        pytest.param(b"nonsense\r\n\r\n", 400, "bad_header", id="no request line"),
+        pytest.param(b"nonsense\r\n\r\n", 400, "bad_target", id="no request line"),
     ],
 )
 async def test_what_could_not_be_read_is_told_and_counted(

@@ -90,7 +90,7 @@ async def test_metadata_without_keys_are_not_enough(place: Place) -> None:
 
 
 async def test_a_stopping_process_is_alive_but_not_ready(place: Place) -> None:
-    place.app.parts.draining = True
+    place.app.parts.stopping = True
     assert (await place.browser().get("/ping")).status == 200
     assert (await place.browser().get("/ready", page=False)).status == 503
     assert (await private(place, "/ready"))[1]["checks"]["serving"] == "stopping"

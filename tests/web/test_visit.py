@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
-from aiohttp import web
-from multidict import CIMultiDict
 
 from proxy.errors import BadRequest
 from proxy.model import Kind, Target
 from proxy.web.visit import Visit
-
-
-class Request:
-    """As much of a request as a visit reads."""
-
-    def __init__(self, method: str, *headers: tuple[str, str]) -> None:
-        self.method = method
-        self.headers = CIMultiDict(headers)
-        self.raw_headers = tuple((n.encode(), v.encode("latin-1")) for n, v in headers)
+from proxy.wire.inbound import Request
 
 
 def visit(method: str, *headers: tuple[str, str]) -> Visit:
-    request = cast(web.BaseRequest, Request(method, *headers))
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    request = Request(method, "/", raw, http11=True, keep_alive=True, length=0, upgrade=False)
     return Visit(request, "id", 1000.0, "127.0.0.1")
 
 

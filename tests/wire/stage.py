@@ -24,6 +24,7 @@ class Client:
         self.http11 = http11
         self.keep_alive = keep_alive
         self.writes: list[bytes] = []
+        self.resumed: Callable[[], None] | None = None
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -48,14 +49,13 @@ class Client:
         self.writes.append(data)
         self._news.set()
 
-    async def drain(self) -> None:
-        await self._room.wait()
-
     def pause(self) -> None:
         self._room.clear()
 
     def resume(self) -> None:
         self._room.set()
+        if self.resumed is not None:
+            self.resumed()
 
     async def got(self, data: bytes) -> None:
         """Wait until ``data`` is among what was received."""

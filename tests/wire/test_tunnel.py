@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -45,6 +45,7 @@ class Edge(asyncio.Protocol):
         self.read = b""
         self.http11 = self.keep_alive = True
         self.is_paused = False
+        self.resumed: Callable[[], None] | None = None
         self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -57,9 +58,6 @@ class Edge(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
-
-    async def drain(self) -> None:
-        return
 
     async def serve(self) -> None:
         block, _, self.read = self.read.partition(b"\r\n\r\n")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proxy.errors import Reason
 from proxy.web.pages.language import DEFAULT, Language, Words, choose_language, languages
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = [
     "SECURITY_HEADERS",
@@ -89,7 +92,15 @@ class Pages:
     """Renders our pages; ``static_path`` is where ``static`` is served, with a final slash."""
 
     def __init__(self, static_path: str) -> None:
-        self._environment = Environment(
+        self._globals = {
+            name.partition(".")[0]: f"{static_path}{name}?v={_digest(name)}" for name in _STATIC
+        }
+
+    @cached_property
+    def _environment(self) -> Environment:
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # late: for the first page
+
+        environment = Environment(
             loader=PackageLoader(__package__),
             autoescape=True,
             undefined=StrictUndefined,
@@ -97,10 +108,9 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters.update(link=_link, mailto=_mailto, fill=_fill)
-        self._environment.globals.update(
-            {name.partition(".")[0]: f"{static_path}{name}?v={_digest(name)}" for name in _STATIC}
-        )
+        environment.filters.update(link=_link, mailto=_mailto, fill=_fill)
+        environment.globals.update(self._globals)
+        return environment
 
     def render(self, page: str, language: str, **fields: object) -> bytes:
         """A whole page as UTF-8 HTML; an unknown ``language`` means the default.

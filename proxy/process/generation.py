@@ -1,0 +1,105 @@
+"""A configuration in force: its sockets, its keys, and how its workers begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from proxy.config.settings import Settings
+from proxy.config.workers import AUTO
+from proxy.errors import ConfigError
+from proxy.process.channel import Channel
+from proxy.process.cpus import usable_cpus
+from proxy.process.shares import Shares, open_shares
+from proxy.process.worker import Assignment, work
+from proxy.web.activation import Activation
+from proxy.web.board import Board
+from proxy.web.crew import Crew
+from proxy.web.files import file_problems
+from proxy.web.listeners import Listener
+from proxy.web.log import Log
+from proxy.web.metrics import Metrics
+from proxy.web.news import News
+from proxy.web.runtime import Made, compile_runtime
+from proxy.web.server import check_parser
+
+OpenLog = Callable[[Settings, int], Log]
+"""Settings and the number of a worker, 0 for none → the log of a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a worker gets from its supervisor.
+
+    ``open_sockets`` are all that the supervisor has: what is not the worker's own, it closes,
+    or else an address that is given up would stay open. ``fresh``: it replaces none that died.
+    """
+
+    open_log: OpenLog
+    board: Board
+    past: tuple[News, ...]
+    open_sockets: Sequence[Listener]
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """All that workers of one configuration have in common. Numbers go up from 1."""
+
+    number: int
+    settings: Settings
+    workers: int
+    shares: Shares
+    made: Made
+
+    def job(self, number: int, handed: Handed) -> Callable[[int, Channel], int]:
+        """What worker ``number`` does in its process, with a row and a channel."""
+
+        def run(row: int, channel: Channel) -> int:
+            listeners = self.shares.dealt(number, self.workers)
+            mine = {id(listener.sock) for listener in listeners}
+            for listener in handed.open_sockets:
+                if id(listener.sock) not in mine:
+                    listener.sock.close()
+            log = handed.open_log(self.settings, number if self.workers > 1 else 0)
+            crew = Crew(
+                metrics=Metrics(handed.board, row),
+                made=self.made,
+                past=handed.past,
+                speaks=handed.fresh and number == 1,
+                relieves=handed.fresh and self.number > 1,
+            )
+            try:
+                return work(Assignment(self.settings, listeners, channel, crew, log))
+            except Exception as exc:
+                log.exception(exc, "-")
+                return 1
+            finally:
+                log.flush()
+
+        return run
+
+
+def prepare(
+    settings: Settings,
+    activation: Activation,
+    random: Callable[[int], bytes],
+    before: Generation | None = None,
+) -> Generation:
+    """The next generation, its sockets bound. Raises ConfigError with all that is wrong."""
+    check_parser()
+    made = Made.for_settings(settings, random, before.made if before else None)
+    workers = usable_cpus() if settings.server.workers == AUTO else settings.server.workers
+    problems = file_problems(settings)
+    if not problems:
+        compile_runtime(settings, random, made)
+    try:
+        shares = open_shares(
+            settings.server, workers, activation, before.shares if before else None
+        )
+    except ConfigError as exc:
+        raise ConfigError([*problems, *exc.problems]) from exc
+    if problems:
+        shares.release(keep=before.shares if before else None)
+        raise ConfigError(problems)
+    return Generation(before.number + 1 if before else 1, settings, workers, shares, made)

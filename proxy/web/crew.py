@@ -1,0 +1,31 @@
+"""What a worker has in common with the others of its proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proxy.web.metrics import Metrics
+from proxy.web.news import News
+from proxy.web.runtime import Made
+
+
+def _nobody(news: News) -> None:
+    """There are no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Of one worker; by default it is alone.
+
+    ``past`` is what others learnt before it came, ``tell`` how it tells them. Only the one that
+    ``speaks`` logs what is true of all. ``relieves``: others serve while it starts, so that it
+    can take its time to be ready.
+    """
+
+    metrics: Metrics = field(default_factory=Metrics)
+    made: Made | None = None
+    past: tuple[News, ...] = ()
+    tell: Callable[[News], None] = _nobody
+    speaks: bool = True
+    relieves: bool = False
