@@ -75,8 +75,7 @@ async def _chunks(
     """What follows ``seen`` bytes of a body."""
     content, connection = stream_of(visit).content, connection_of(visit)
     if expects and connection.http11 and not content.at_eof():
-        connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        connection.started = False
+        connection.ask_for_body()
     while True:
         if connection.broken is not None:
             raise connection.broken

@@ -40,9 +40,9 @@ class ClientConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_held", "_is_answered", "_left", "_scanner", "_since", "_taken", "broken", "deadline",
-        "exchange", "front", "handed", "http11", "is_last", "is_paused", "peer", "request",
-        "resumed", "slow", "stage", "started", "transport",
+        "_held", "_is_answered", "_is_waited_for", "_left", "_scanner", "_since", "_taken",
+        "broken", "deadline", "exchange", "front", "handed", "http11", "is_last", "is_paused",
+        "peer", "request", "resumed", "slow", "stage", "started", "transport",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -62,6 +62,7 @@ class ClientConnection(asyncio.Protocol):
         self._held = b""
         self._left = self._taken = 0
         self._since = 0.0
+        self._is_waited_for = False
         self._scanner: ChunkScanner | None = None
 
     # What an exchange asks of its client
@@ -82,6 +83,12 @@ class ClientConnection(asyncio.Protocol):
             raise ConnectionResetError("the client has gone")
         self.started = True
         self.transport.write(data)
+
+    def ask_for_body(self) -> None:
+        """Say 100 Continue: from now on the body must come (RFC 9110 section 10.1.1)."""
+        self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.started = self._is_waited_for = False
+        self._since = self.front.now()
 
     def abort(self) -> None:
         """End the connection so that nobody takes what was sent for the whole."""
@@ -184,6 +191,7 @@ class ClientConnection(asyncio.Protocol):
         self.stage = Stage.BODY
         request = cast(Request, self.request)
         self._since, self._taken = self.front.now(), 0
+        self._is_waited_for = request.expects and request.http11
         self._scanner = ChunkScanner() if request.length is None else None
         self._left = request.length or 0
         self.go_slow(data[:end])
@@ -300,11 +308,11 @@ class ClientConnection(asyncio.Protocol):
     def check_rate(self, now: float, least: float, grace: float) -> None:
         """Refuse a body that comes in at fewer than ``least`` bytes a second, after ``grace``.
 
-        Time in which we did not read does not count.
+        Time in which we did not read does not count, nor what passes before a 100 Continue.
         """
         if self.stage is not Stage.BODY or self.slow is None:
             return
-        if not self.transport.is_reading():
+        if not self.transport.is_reading() or (self._is_waited_for and not self._taken):
             self._since, self._taken = now, 0
         elif now - self._since > grace and self._taken < least * (now - self._since):
             words = "the client sends too slowly"

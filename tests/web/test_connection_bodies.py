@@ -213,6 +213,21 @@ async def test_time_in_which_nobody_reads_does_not_count() -> None:
         assert connection.broken is not None
 
 
+async def test_a_client_that_waits_for_100_continue_may_wait_for_it() -> None:
+    reads = Reads()
+    async with Loose(handler=reads) as loose:
+        connection, _ = loose.client()
+        connection.data_received(POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        await reads.is_reading.wait()
+        loose.sweep(100)  # waiting for a place at the upstream, say
+        assert connection.broken is None
+        connection.ask_for_body()
+        loose.sweep(19)
+        assert connection.broken is None
+        loose.sweep(2)
+        assert connection.broken is not None
+
+
 async def test_a_least_rate_of_zero_is_none() -> None:
     reads = Reads()
     async with Loose(handler=reads, min_body_rate=0) as loose:
