@@ -29,6 +29,7 @@ class Stage(Enum):
     HEAD = "a head is coming in"
     BODY = "a body is coming in, and perhaps an answer going out"
     BUSY = "the request is in, its answer is not yet out"
+    TUNNEL = "nothing: the transport is a tunnel's"
     CLOSING = "refused: what still comes is not read"
 
 
@@ -278,8 +279,9 @@ class ClientConnection(asyncio.Protocol):
             data, self._held = self._held, b""
             self._read(data)
 
-    def take_held(self) -> bytes:
-        """What came after the request: the first frames of a WebSocket."""
+    def hand_over(self) -> bytes:
+        """A tunnel takes the transport; returns what came after the request: its first frames."""
+        self.stage = Stage.TUNNEL
         data, self._held = self._held, b""
         return data
 

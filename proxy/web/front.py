@@ -158,6 +158,8 @@ class Front:
             for connection in self.connections
             if connection.stage in (Stage.BUSY, Stage.BODY)
             and not connection.transport.is_reading()
+            # one that is closing has an answer to deliver yet
+            and not connection.transport.is_closing()
             and (file := connection.transport.get_extra_info("socket")) is not None
         }
         if not unread:

@@ -60,8 +60,8 @@ class Log:
     """Writes one line an event to ``stream``; lines wait in memory until ``flush``.
 
     ``schedule`` is called when the first line waits, and must arrange a ``flush`` soon; a
-    stream that cannot be written to loses lines (counted in ``dropped``), never requests.
-    ``worker`` stands in every line, unless it is 0.
+    stream that cannot be written to loses lines (counted in ``dropped`` and told to ``on_loss``),
+    never requests. ``worker`` stands in every line, unless it is 0.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Log:
         self._second, self._rendered = -1, ""
         self.schedule: Callable[[], None] = self.flush
         self.dropped = 0
+        self.on_loss: Callable[[int], None] = lambda lines: None
 
     def access(self, status: int, ms: float, request_id: str, rest: str) -> None:
         """The line of one finished request; ``rest`` is made of what ``part`` gives.
@@ -143,7 +144,7 @@ class Log:
     def _add(self, line: str) -> None:
         lines = self._lines
         if len(lines) > 10_000:
-            self.dropped += 1
+            self._lose(1)
             return
         lines.append(line)
         if len(lines) == 1 or not self._can_wait:
@@ -172,13 +173,17 @@ class Log:
         try:
             left = lines[self._sink.write(lines) :]
         except (OSError, ValueError):
-            self.dropped += len(lines)
+            self._lose(len(lines))
             return
         if left:
             self._lines = left
             if self._can_wait:
                 with contextlib.suppress(RuntimeError):  # the event loop has been closed
                     self.schedule()
+
+    def _lose(self, lines: int) -> None:
+        self.dropped += lines
+        self.on_loss(lines)
 
     @property
     def _can_wait(self) -> bool:

@@ -40,6 +40,10 @@ class Metrics:
     def logged_in(self) -> None:
         self._cells[at.LOGINS] += 1
 
+    def lose(self, lines: int) -> None:
+        """Lines of the log could not be written."""
+        self._cells[at.LOST_LINES] += lines
+
     def logged_out(self) -> None:
         self._cells[at.LOGOUTS] += 1
 

@@ -127,6 +127,7 @@ def assemble(
         refresher=refresher,
         provider=provider,
     )
+    log.on_loss = metrics.lose
     metrics.watch(lambda: len(ledger.running), lambda: len(streams))
     return parts
 

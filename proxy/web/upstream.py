@@ -192,7 +192,7 @@ class Upstreams:
         connection = connection_of(visit)
         loop = asyncio.get_running_loop()
         tunnel = Tunnel(connection.transport, done)
-        tunnel.start(connection.take_held())  # frames that came with the handshake
+        tunnel.start(connection.hand_over())  # frames that came with the handshake
         session = opened.session if opened else None
         key = session.id if session else ""
         timer = None

@@ -104,8 +104,8 @@ async def test_what_came_behind_a_handshake_can_be_taken() -> None:
     async with Loose(lane=Lane()) as loose:
         connection, _ = loose.client()
         connection.data_received(GET + b"\x81\x00")
-        assert connection.take_held() == b"\x81\x00"
-        assert connection.take_held() == b""
+        assert connection.hand_over() == b"\x81\x00"
+        assert connection.hand_over() == b""
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,36 @@ async def test_a_client_that_goes_is_seen_even_while_nobody_reads() -> None:
         server.close()
 
 
+@pytest.mark.parametrize("why", ["an answer is being delivered", "a tunnel has it"])
+async def test_an_end_that_is_expected_is_nobodys_departure(why: str) -> None:
+    """Aborted there, the last bytes of an answer, or a WebSocket's Close, would be lost."""
+    async with Loose(lane=Lane()) as loose:
+        server = await asyncio.get_running_loop().create_server(loose.front, "127.0.0.1", 0)
+        with closing(socket.create_connection(server.sockets[0].getsockname())) as client:
+            client.sendall(GET)
+            async with asyncio.timeout(10):
+                await eventually(lambda: len(loose.front.connections) == 1)
+                (connection,) = loose.front.connections
+                await eventually(lambda: connection.stage is Stage.BUSY)
+                transport = connection.transport
+                transport.pause_reading()
+                answer = b"x" * 2**23
+                transport.write(answer)
+                if why == "a tunnel has it":
+                    connection.hand_over()
+                else:
+                    transport.close()
+                client.shutdown(socket.SHUT_WR)
+                await asyncio.sleep(3 * WATCH)
+                client.setblocking(False)
+                got = 0
+                while got < len(answer):
+                    got += len(await asyncio.get_running_loop().sock_recv(client, 2**20))
+        if not transport.is_closing():
+            transport.abort()
+        server.close()
+
+
 async def test_transports_without_a_socket_are_not_watched() -> None:
     async with Loose(lane=Lane()) as loose:
         connection, wire = loose.client()

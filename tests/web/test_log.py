@@ -205,6 +205,14 @@ def test_a_broken_stream_loses_lines_and_counts_them() -> None:
     assert json.loads(stream.getvalue())["event"] == "back"
 
 
+def test_what_is_lost_is_told() -> None:
+    stream, told = Broken(), list[int]()
+    log = Log(stream, FakeClock(), "json")
+    log.on_loss = told.append
+    log.event("info", "x")
+    assert told == [1]
+
+
 def test_a_closed_stream_loses_lines_and_nothing_else() -> None:
     log, stream = make()
     stream.close()
