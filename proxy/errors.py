@@ -16,6 +16,7 @@ class Reason(StrEnum):
     BAD_TARGET = "bad_target"
     BAD_HOST = "bad_host"
     BAD_HEADER = "bad_header"
+    CONNECTION_LIMIT = "connection_limit"
     BAD_BODY = "bad_body"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_FOUND = "not_found"

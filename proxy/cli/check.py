@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
-from proxy.cli.sources import print_problems, read_settings
+from proxy.cli.sources import Configuration, print_problems
+from proxy.config.listening import Unix, parse_address
 from proxy.config.paths import endpoint_paths
-from proxy.config.settings import Settings
+from proxy.config.settings import Server, Settings
 from proxy.config.types import show_duration
+from proxy.config.workers import AUTO
 from proxy.errors import ConfigError
 
 
@@ -24,19 +27,29 @@ def add(commands: Commands) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Print what was understood, or every problem."""
     try:
-        settings = read_settings(parsed)
+        configuration = Configuration(parsed)
+        settings = configuration.read()
     except ConfigError as exc:
         print_problems(exc.problems)
         return 2
     from proxy.web.files import file_problems  # late: the other commands need no web server
 
     if problems := file_problems(settings):
-        print_problems(problems)
+        print_problems(map(configuration.locate, problems))
         return 2
     print("configuration is valid")
     for name, value in _summary(settings).items():
         print(f"  {name:<12} {value}")
     return 0
+
+
+def _public(server: Server) -> Iterator[str]:
+    """The addresses that people reach, and what is special about each."""
+    for name in server.listen:
+        redirects = server.redirect_http and not isinstance(parse_address(name), Unix)
+        yield f"{name} (redirects to https)" if redirects else name
+    for name in server.tls_listen:
+        yield f"{name} (TLS)"
 
 
 def _summary(settings: Settings) -> dict[str, str]:
@@ -58,7 +71,11 @@ def _summary(settings: Settings) -> dict[str, str]:
     return {
         "public URL": settings.public_url,
         "sign-in at": settings.public_url + endpoint_paths(settings).sign_in,
-        "listens on": ", ".join((*settings.server.listen, *settings.server.tls_listen)),
+        "listens on": ", ".join(_public(settings.server)),
+        "private": ", ".join(settings.server.private_listen) or "off",
+        "workers": "auto: one for each processor"
+        if settings.server.workers == AUTO
+        else str(settings.server.workers),
         "upstream": ", ".join(settings.upstream) or "as each route says",
         "routes": str(len(settings.routes)),
         "provider": "switched off: authentication is disabled"

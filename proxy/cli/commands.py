@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from importlib import import_module
 
 from proxy import __version__
 from proxy.cli.loading import loading
+from proxy.cli.waiting import awaiting_supervisor
 
 CONFIGURATION_ERROR = 2
 
@@ -26,6 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in _COMMANDS and arguments[0] not in _GLOBAL):
         arguments.insert(0, "serve")
+    serves = arguments[0] == "serve"
+    with awaiting_supervisor() if serves else contextlib.nullcontext():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     # Nothing that happens to be installed listens in when settings and secrets are read.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with loading():

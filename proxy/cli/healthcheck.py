@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from proxy.cli.arguments import Commands, Parser, add_config
-from proxy.cli.sources import read_draft
+from proxy.cli.sources import print_problems, read_draft
 from proxy.config.listening import Tcp, Unix, parse_address
 from proxy.config.paths import endpoint_paths
 from proxy.config.settings import Server
@@ -28,7 +28,11 @@ def add(commands: Commands) -> None:
         "healthcheck", help=text, description=text, allow_abbrev=False
     )
     add_config(parser)
-    parser.add_argument("--url", help="what to ask; else it follows from server.listen")
+    parser.add_argument(
+        "--url",
+        help="what to ask: http://…, https://…, or unix:/path/of/socket, with :/path behind it "
+        "for another path than /ping; else it follows from server.listen",
+    )
     parser.add_argument("--timeout", type=float, default=5.0, help="in seconds (%(default)s)")
     parser.set_defaults(run=run)
 
@@ -57,6 +61,9 @@ def run(parsed: argparse.Namespace) -> int:
         question = _given(parsed.url) if parsed.url else _configured(parsed)
         shown = question.shown
         status = ask(question, parsed.timeout)
+    except ConfigError as exc:
+        print_problems(exc.problems)
+        return 1
     except (OSError, http.client.HTTPException, ValueError) as exc:
         print(f"{shown}: no answer: {exc}", file=sys.stderr)
         return 1
@@ -90,20 +97,31 @@ def ask(question: Question, timeout: float) -> int:
 
 def _given(url: str) -> Question:
     """Raises ValueError."""
+    if url.startswith("unix:"):
+        return _given_socket(url)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not an http URL")
+        raise ValueError("neither an http URL nor unix:/path")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     tls = ssl.create_default_context() if parts.scheme == "https" else None
     return Question(url, path, parts.hostname, parts.port, tls=tls)
 
 
+def _given_socket(url: str) -> Question:
+    """``unix:/run/x.sock``, ``unix:/run/x.sock:/ping``, as upstreams are. Raises ValueError."""
+    file, _, path = url.removeprefix("unix:").partition(":")
+    if not file.startswith("/") or not (path or "/").startswith("/"):
+        raise ValueError("not unix: and an absolute path, as in unix:/run/x.sock")
+    path = path or "/ping"
+    return Question(f"unix:{file} {path}", path, unix=file)
+
+
 def _configured(parsed: argparse.Namespace) -> Question:
-    """From the configuration, as far as it can be read. Raises ValueError."""
-    try:
-        found = read_draft(parsed)
-    except ConfigError:
-        return _given("http://127.0.0.1:4180/ping")
+    """From the configuration, as far as it can be used.
+
+    Raises ConfigError when it cannot be read, ValueError when it does not say where to ask.
+    """
+    found = read_draft(parsed)
     settings = found.settings
     name = "" if "public_url" in found.broken else urlsplit(settings.public_url).netloc
     path = endpoint_paths(settings).ping

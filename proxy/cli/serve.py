@@ -8,8 +8,7 @@ import os
 from proxy.cli import check
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
 from proxy.cli.loading import loading, trusting_nobody
-from proxy.cli.sources import print_problems, read_settings
-from proxy.config.settings import Settings
+from proxy.cli.sources import Configuration, print_problems
 from proxy.errors import ConfigError
 
 
@@ -31,7 +30,8 @@ def run(parsed: argparse.Namespace) -> int:
         return check.run(parsed)
     try:
         with loading():
-            settings = read_settings(parsed)
+            configuration = Configuration(parsed)
+            settings = configuration.read()
     except ConfigError as exc:
         print_problems(exc.problems)
         return 2
@@ -39,7 +39,5 @@ def run(parsed: argparse.Namespace) -> int:
         from proxy.process.serve import run as run_app
         from proxy.web.activation import activation
 
-    def reread() -> Settings:
-        return read_settings(parsed)
-
-    return run_app(settings, reread, activation(os.environ, os.getpid()))
+    passed = activation(os.environ, os.getpid())
+    return run_app(settings, configuration.read, passed, configuration.locate)

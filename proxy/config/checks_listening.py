@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
 
-from proxy.config.listening import Tcp, parse_address
+from proxy.config.listening import Systemd, Tcp, parse_address
 from proxy.config.settings import Settings
 
 Found = Iterator[tuple[str, str]]
@@ -15,6 +16,7 @@ def _addresses(settings: Settings) -> Found:
     if not server.listen and not server.tls_listen:
         yield "server.listen", "is off, and server.tls_listen is empty: nobody could come in"
     seen: dict[object, str] = {}
+    written: dict[str, object] = {}
     for option in ("listen", "tls_listen", "private_listen"):
         for name in getattr(server, option):
             address = parse_address(name)
@@ -25,7 +27,33 @@ def _addresses(settings: Settings) -> Found:
                 yield f"server.{option}", f"names {name} twice"
             elif first is not None:
                 yield f"server.{option}", f"must differ from server.{first} ({name})"
+            elif isinstance(address, Tcp):
+                yield from _overlaps(option, name, address, written)
             seen[address] = option
+            written[f"{name} in server.{option}"] = address
+
+
+def _overlaps(option: str, name: str, address: Tcp, written: Mapping[str, object]) -> Found:
+    """``:80`` takes port 80 of every IPv4 address, ``[::]:80`` that of every IPv6 address."""
+    for other_name, other in written.items():
+        if isinstance(other, Tcp) and other.port == address.port and _meet(address, other):
+            yield f"server.{option}", f"{name} collides with our own {other_name}"
+
+
+def _meet(one: Tcp, other: Tcp) -> bool:
+    """Does one take all addresses, and is the other one of them?"""
+    hosts = {one.host, other.host}
+    if _version(one.host) != _version(other.host):
+        return False
+    return bool(hosts & {"0.0.0.0", "::"})  # noqa: S104
+
+
+def _version(host: str) -> int:
+    """4 or 6; 0 for a name, which may have addresses of both kinds."""
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return 0
 
 
 def _certificates(settings: Settings) -> Found:
@@ -44,10 +72,15 @@ def _redirect(settings: Settings) -> Found:
         yield "server.redirect_http", "leads to TLS: it needs server.tls_listen"
     if not settings.public_url.startswith("https:"):
         yield "server.redirect_http", "needs an https public_url"
+    if not any(isinstance(parse_address(it), Tcp | Systemd) for it in settings.server.listen):
+        yield "server.redirect_http", "is for plain TCP: server.listen has no such address"
 
 
 LISTENING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
     (("server.listen", "server.tls_listen", "server.private_listen"), _addresses),
     (("server.tls_listen", "server.certificate_file", "server.key_file"), _certificates),
-    (("server.redirect_http", "server.tls_listen", "public_url"), _redirect),
+    (
+        ("server.redirect_http", "server.listen", "server.tls_listen", "public_url"),
+        _redirect,
+    ),
 )

@@ -13,11 +13,12 @@ from proxy.config.settings import Section
 CONFIG_VARIABLE = "AUTH_PROXY_CONFIG"
 
 _NESTED = (Form.TABLE, Form.ENTRIES)
-_LISTS = (Form.LIST, Form.NETWORKS, Form.URLS)
+_LISTS = (Form.LIST, Form.NETWORKS, Form.URLS, Form.ADDRESSES)
 # Kubernetes gives every container such variables for a Service named auth-proxy or auth-proxy-*.
 _SERVICE_LINK = re.compile(
     r"([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
 )
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\]:")
 
 Place = tuple[str | int, ...]
 
@@ -260,7 +261,7 @@ class Gathering:
         """Keep ``entry``; a text for a mapping or a list may be YAML or JSON."""
         option, value = entry.option, entry.value
         nested = option.form in _NESTED or (
-            option.form in _LISTS and isinstance(value, str) and value.lstrip().startswith("[")
+            option.form in _LISTS and isinstance(value, str) and _is_list(value)
         )
         if nested and isinstance(value, str):
             try:
@@ -273,6 +274,12 @@ class Gathering:
         if option.entry:
             value = _without_empty(value, _names(option.entry))
         self.entries[option.key] = Entry(option, value, entry.source, entry.rank)
+
+
+def _is_list(text: str) -> bool:
+    """In YAML or JSON; ``[::1]:4180`` is none, a list without its end is a broken one."""
+    text = text.strip()
+    return text.startswith("[") and (text.endswith("]") or not _IPV6.match(text))
 
 
 def _names(model: type[Section]) -> frozenset[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from proxy.config.checks import check
-from proxy.config.declaration import nearest, options
+from proxy.config.declaration import Form, nearest, options
 from proxy.config.gather import CONFIG_VARIABLE, Entry, Gathering, Place, Problem, Sources
 from proxy.config.settings import Section, Settings
+from proxy.config.types import show_duration, show_size
 from proxy.config.words import explain
 from proxy.errors import ConfigError
 
@@ -20,6 +23,7 @@ __all__ = ["CONFIG_VARIABLE", "Draft", "Sources", "draft", "load"]
 # Stands in for a public_url that is missing or broken, so that the other checks can still run.
 _NO_PUBLIC_URL = "https://public-url.invalid"
 _SHORTEST_REDACTED = 8
+_OPTION = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)(?:\[(\d+)\])?: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Draft:
     settings: Settings
     problems: tuple[str, ...]
     broken: frozenset[str]
+    locate: Callable[[str], str] = field(default=str, compare=False, repr=False)
+    """Puts the place where its option was set in front of a problem found later."""
 
 
 def load(sources: Sources, read_file: Callable[[str], str]) -> Settings:
@@ -59,7 +65,19 @@ def draft(sources: Sources, read_file: Callable[[str], str]) -> Draft:
             problems.append(gathered.problem(key, message) if key else Problem("", (), message))
     problems.sort(key=lambda problem: problem.order)
     lines = [_one_line(str(problem), gathered.entries.values()) for problem in problems]
-    return Draft(settings, tuple(dict.fromkeys(lines)), frozenset(broken))
+    lines = list(dict.fromkeys(lines))
+    return Draft(settings, tuple(lines), frozenset(broken), partial(_located, gathered))
+
+
+def _located(gathered: Gathering, problem: str) -> str:
+    """``option: …`` or ``option[0]: …`` with its origin; other texts as they are."""
+    found = _OPTION.match(problem)
+    if found is None:
+        return problem
+    place = (*found[1].split("."), *(int(index) for index in found.groups()[1:] if index))
+    key = gathered.key_of(place)
+    origin = gathered.problem(place, "").origin if key in gathered.entries else ""
+    return f"{origin}: {problem}" if origin else problem
 
 
 def _field_problems(gathered: Gathering, broken: set[str]) -> tuple[list[Problem], set[str]]:
@@ -80,9 +98,18 @@ def _field_problems(gathered: Gathering, broken: set[str]) -> tuple[list[Problem
             message = f"unknown option{_entry_suggestion(gathered, place)}"
         else:
             entry = gathered.entries.get(key)
-            message = explain(dict(error), secret=entry is None or entry.option.secret)
+            secret = entry is None or entry.option.secret
+            message = explain(dict(error), secret=secret, show=_writing(entry))
         problems.append(gathered.problem(place, message))
     return problems, keys
+
+
+def _writing(entry: Entry | None) -> Callable[[Any], str]:
+    """How a bound of the entry's option is written."""
+    form = entry.option.form if entry else None
+    if form is Form.DURATION:
+        return show_duration
+    return show_size if form is Form.SIZE else str
 
 
 def _validated(gathered: Gathering, broken: set[str]) -> Settings:

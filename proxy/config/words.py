@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _EXPECTED = {
@@ -22,14 +22,20 @@ _GIVEN = {
     "int_from_float": "{given} is not a whole number",
     "literal_error": "{given} is not one of {expected}",
     "enum": "{given} is not one of {expected}",
+    "int_parsing_size": "{given} is too large a number",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
     "string_pattern_mismatch": "{given} is not allowed here (pattern {pattern})",
 }
+_BOUNDS = ("gt", "ge", "le")
 
 
-def explain(error: Mapping[str, Any], *, secret: bool) -> str:
-    """What is wrong, in words; the value given is shown unless ``secret``."""
+def explain(error: Mapping[str, Any], *, secret: bool, show: Callable[[Any], str] = str) -> str:
+    """What is wrong, in words; the value given is shown unless ``secret``.
+
+    ``show`` writes a bound, unless it is 0, as people write the option's value.
+    """
     kind, context = str(error["type"]), error.get("ctx", {})
     if kind in _EXPECTED:
         return _EXPECTED[kind]
@@ -37,5 +43,7 @@ def explain(error: Mapping[str, Any], *, secret: bool) -> str:
         return str(context["error"])
     if kind in _GIVEN:
         given = "the value" if secret else repr(error["input"])[:80]
-        return _GIVEN[kind].format(given=given, **context)
+        bounds = {name: context[name] for name in _BOUNDS if name in context}
+        shown = {name: show(bound) if bound else "0" for name, bound in bounds.items()}
+        return _GIVEN[kind].format(given=given, **{**context, **shown})
     return str(error["msg"])

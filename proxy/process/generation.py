@@ -14,6 +14,7 @@ from proxy.process.shares import Shares, open_shares
 from proxy.process.worker import Assignment, work
 from proxy.web.activation import Activation
 from proxy.web.board import Board
+from proxy.web.certificates import Certificates
 from proxy.web.crew import Crew
 from proxy.web.files import file_problems
 from proxy.web.listeners import Listener
@@ -51,6 +52,8 @@ class Generation:
     workers: int
     shares: Shares
     made: Made
+    certificates: Certificates | None = None
+    """What TLS listeners show: a worker that comes later begins with it."""
 
     def job(self, number: int, handed: Handed) -> Callable[[int, Channel], int]:
         """What worker ``number`` does in its process, with a row and a channel."""
@@ -66,8 +69,11 @@ class Generation:
                 metrics=Metrics(handed.board, row),
                 made=self.made,
                 past=handed.past,
-                speaks=handed.fresh and number == 1,
+                speaks=number == 1,
                 relieves=handed.fresh and self.number > 1,
+                replaces=not handed.fresh,
+                certificates=self.certificates,
+                workers=self.workers,
             )
             try:
                 return work(Assignment(self.settings, listeners, channel, crew, log))
@@ -91,8 +97,11 @@ def prepare(
     made = Made.for_settings(settings, random, before.made if before else None)
     workers = usable_cpus() if settings.server.workers == AUTO else settings.server.workers
     problems = file_problems(settings)
+    certificates = None
     if not problems:
+        made = made.with_keys(settings)
         compile_runtime(settings, random, made)
+        certificates = _certificates(settings)
     try:
         shares = open_shares(
             settings.server, workers, activation, before.shares if before else None
@@ -102,4 +111,10 @@ def prepare(
     if problems:
         shares.release(keep=before.shares if before else None)
         raise ConfigError(problems)
-    return Generation(before.number + 1 if before else 1, settings, workers, shares, made)
+    number = before.number + 1 if before else 1
+    return Generation(number, settings, workers, shares, made, certificates)
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """Raises ConfigError."""
+    return Certificates(settings.server, None) if settings.server.tls_listen else None

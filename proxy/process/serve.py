@@ -31,10 +31,12 @@ def run(
     settings: Settings,
     reread: Callable[[], Settings],
     activation: Activation = NOT_ACTIVATED,
+    locate: Callable[[str], str] = str,
 ) -> int:
     """Serve until told to stop: 0 after that, 2 when it cannot start.
 
     ``reread`` is called at SIGHUP, and raises ConfigError when what it reads cannot be used.
+    ``locate`` puts the place where its option was set in front of a problem.
     """
 
     raise_file_limit()
@@ -42,7 +44,8 @@ def run(
     def open_log(now: Settings, worker: int) -> Log:
         return make_log(now, worker=worker)
 
-    return Supervisor(Orders(settings, reread, activation, open_log, World())).run()
+    orders = Orders(settings, reread, activation, open_log, World(), locate)
+    return Supervisor(orders).run()
 
 
 def raise_file_limit() -> None:

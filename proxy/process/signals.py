@@ -18,20 +18,26 @@ def _noted(_number: int, _frame: object) -> None:
 
 @contextlib.contextmanager
 def heeded() -> Iterator[socket.socket]:
-    """A socket that gets a byte, the number, for each signal that a supervisor heeds."""
+    """A socket that gets a byte, the number, for each signal that a supervisor heeds.
+
+    A SIGHUP that waited for us, blocked, comes now.
+    """
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     signals = (*_HEEDED, *_IGNORED)
     before = {number: signal.getsignal(number) for number in signals}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         for number in _HEEDED:
             signal.signal(number, _noted)
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         yield ours
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -37,13 +37,17 @@ _IDLE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the supervisor works with. ``reread`` gives the configuration as it is now."""
+    """What the supervisor works with. ``reread`` gives the configuration as it is now.
+
+    ``locate`` puts the place where its option was set in front of a problem.
+    """
 
     settings: Settings
     reread: Callable[[], Settings]
     activation: Activation
     open_log: OpenLog
     world: World
+    locate: Callable[[str], str] = str
 
 
 class Supervisor:
@@ -131,6 +135,8 @@ class Supervisor:
     # --- workers ------------------------------------------------------------------------------
 
     def _fork(self, generation: Generation, number: int, *, fresh: bool) -> None:
+        if generation.certificates is not None and not fresh:
+            generation.certificates.refresh()  # the others' watchers may have found a newer pair
         orders, both = self._orders, (self._current, self._coming)
         handed = Handed(
             open_log=orders.open_log,
@@ -152,6 +158,7 @@ class Supervisor:
                 worker.ready = True
                 if not worker.leaving:
                     worker.kill_at = None
+                    self._tell_replacement(worker)
                 self._maybe_complete()
             elif "leaving" in message:
                 self._leaves(worker)
@@ -160,6 +167,11 @@ class Supervisor:
             else:
                 self._pass_on(worker, News.read(message), message)
         return bool(messages)
+
+    def _tell_replacement(self, worker: Worker) -> None:
+        if self._is_needed(worker):  # the first of a generation are ready before it is in force
+            fields: dict[str, object] = {"pid": worker.pid}
+            self._log.event("info", f"worker {worker.number} serves again", fields)
 
     def _pass_on(self, source: Worker, news: News, message: Message) -> None:
         self._archive.keep(news, self._orders.world.clock())
@@ -187,7 +199,8 @@ class Supervisor:
             self._complain(worker.problems)
             now = self._now()
             self._vacancies.died(worker.number, now - worker.started, now)
-            self._log.event("error", f"{what}: another takes its place")
+            fields: dict[str, object] = {"pid": worker.pid}
+            self._log.event("error", f"{what}: another takes its place", fields)
 
     def _replace(self, number: int) -> None:
         if self._current is None or self._status is not None:
@@ -268,6 +281,7 @@ class Supervisor:
         if self._coming is not None:
             self._reload_again = True  # there may be news since that one was read
             return
+        self._log.event("info", "SIGHUP: reading the configuration again")
         try:
             self._begin(self._orders.reread())
         except ConfigError as exc:
@@ -288,7 +302,7 @@ class Supervisor:
 
     def _complain(self, problems: Iterable[str]) -> None:
         for problem in problems:
-            self._log.event("error", problem)
+            self._log.event("error", self._orders.locate(problem))
 
     # --- the end ------------------------------------------------------------------------------
 

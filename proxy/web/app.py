@@ -20,10 +20,11 @@ from proxy.web.crew import Crew
 from proxy.web.entry import Entry
 from proxy.web.fast import FastLane
 from proxy.web.files import file_problems
-from proxy.web.front import Front
+from proxy.web.front import Front, most_clients
 from proxy.web.listeners import Listener, bind, close_all
 from proxy.web.log import Log
 from proxy.web.parts import Parts, World, assemble
+from proxy.web.places import Places
 from proxy.web.provider import Provider
 from proxy.web.redirect import HttpsOnly
 from proxy.web.server import Handler, check_parser
@@ -96,14 +97,16 @@ class App:
             await _ask_first(provider)
         await self._listen()
         self._keep(self._keep_checking(provider) if provider else self._keep_warning())
-        if self._crew.speaks:
+        if self._crew.speaks and not self._crew.replaces:
             self._announce()
 
     def _make_fronts(self) -> None:
-        parts = self.parts
+        parts, now = self.parts, asyncio.get_running_loop().time
+        places = Places(most_clients(self._settings.server), parts.metrics, self._log, now)
 
         def front(handler: Handler, fast: FastLane | None) -> Front:
-            return Front(self._settings.server, handler, parts.ledger, lambda: parts.draining, fast)
+            server, ledger = self._settings.server, parts.ledger
+            return Front(server, handler, ledger, lambda: parts.draining, places, fast)
 
         self._fronts = {False: front(Entry(parts).handle, parts.fast)}
         if any(listener.redirect for listener in self._listeners):
@@ -111,7 +114,8 @@ class App:
 
     def _bind(self) -> None:
         """Raises ConfigError for everything that is wrong with files and addresses, at once."""
-        problems = file_problems(self._settings)
+        # Who comes later has what the others have, whatever has become of the files.
+        problems = [] if self._crew.replaces else file_problems(self._settings)
         if self._handed is not None:
             self._listeners = self._handed
         else:
@@ -157,7 +161,8 @@ class App:
         if not any(listener.tls for listener in self._listeners):
             return None
         log = self._log if self._crew.speaks else None
-        certificates = Certificates(self._settings.server, log)
+        certificates = self._crew.certificates or Certificates(self._settings.server, None)
+        certificates.speak(log)
         self._keep(certificates.watch())
         return certificates.context
 
@@ -171,7 +176,11 @@ class App:
         if not settings.auth.disabled and self.parts.runtime.access.lets_in_everyone:
             self._log.event("warning", "access is empty: whoever the provider signs in comes in")
         listen = ",".join((*settings.server.listen, *settings.server.tls_listen))
-        fields: dict[str, object] = {"url": settings.public_url, "listen": listen}
+        fields: dict[str, object] = {
+            "url": settings.public_url,
+            "listen": listen,
+            "workers": self._crew.workers,
+        }
         self._log.event("info", "serving", fields)
         if not settings.auth.disabled and (
             settings.identity.algorithm != "HS256" and not settings.identity.signing_key_files

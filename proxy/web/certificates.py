@@ -68,7 +68,8 @@ class Certificates:
     A changed pair is loaded whole, beside the old one, before it is shown: one that is half
     written or does not fit together changes nothing. Raises ConfigError when there is none to
     begin with. ``every``: seconds between two looks at the files. Of several workers
-    only one has a ``log``.
+    only one has a ``log``. Made before a fork, it gives each worker the same pair, even when
+    the files have gone since: ``speak`` is for the worker then.
     """
 
     def __init__(self, server: Server, log: Log | None, every: float = _LOOK_EVERY) -> None:
@@ -79,6 +80,10 @@ class Certificates:
         self._newest = self.context = load_context(server)
         self.context.sni_callback = self._show_newest
         self._told = ""
+
+    def speak(self, log: Log | None) -> None:
+        """Tell ``log`` from now on, also of trouble that nobody was told of."""
+        self._log = log
 
     def _show_newest(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
@@ -101,9 +106,10 @@ class Certificates:
             self._newest = load_context(self._server)
         except ConfigError as exc:
             words = f"{exc}; the old certificate stays in use"
-            if words != self._told:  # not taken as seen: it is tried again at the next look
+            # Not taken as seen: it is tried again at the next look.
+            if words != self._told and self._log is not None:
                 self._tell("warning", words)
-            self._told = words
+                self._told = words
             return
         self._seen, self._told = now, ""
         self._tell("info", "certificate read again")

@@ -48,9 +48,8 @@ class Lines:
 
     peer: str
     hop: Hop
-    pairs: Sequence[tuple[bytes, bytes]]
+    ours: Sequence[tuple[bytes, bytes]]
     key: bytes | None
-    is_nobody: bool
     blocks: dict[int, bytes] = field(default_factory=dict)
     admitted: dict[int, Opened] = field(default_factory=dict)
 
@@ -109,7 +108,7 @@ class FastLane:
         try:
             if not isinstance(hot, Hot) or hot.peer != visit.peer:
                 request.memo = hot = self._learn(visit)
-            visit.target, visit.pairs = hot.target, hot.lines.pairs
+            visit.target, visit.pairs = hot.target, hot.lines.ours
             if hot.route is not None:
                 return self._forward(connection, visit, hot, hot.route, data, end)
             return hot.is_auth and self._answer_auth(connection, visit, hot)
@@ -125,7 +124,7 @@ class FastLane:
             if request.block is not None:
                 request.block.memo = lines
         visit.target = target = target_through(lines.hop, request.method, request.target)
-        visit.pairs = lines.pairs
+        visit.pairs = lines.ours
         place = self._judge.place(visit)
         return Hot(
             peer=visit.peer,
@@ -143,10 +142,10 @@ class FastLane:
         return Lines(
             peer=visit.peer,
             hop=self._judge.hop(visit),
-            pairs=visit.pairs,
+            # Anybody's lines are kept, so no more than is needed again.
+            ours=tuple(pair for pair in visit.pairs if self._names.ours(pair[0])),
             # The memory of a sign-in is to be cleared away: by the slow lane.
             key=None if is_bouncing else self._sessions.key(visit.pairs),
-            is_nobody=not any(self._names.ours(name) for name, _ in visit.pairs),
         )
 
     def _forward(
@@ -162,7 +161,7 @@ class FastLane:
         if opened is None or now >= opened.good_until or sessions.has_ended(opened.session.id):
             is_public = route.access is Access.PUBLIC
             opened = None if is_public else sessions.at_hand(hot.lines.key, now)
-            may_be_nobody = is_public or (route.access is Access.OPTIONAL and hot.lines.is_nobody)
+            may_be_nobody = is_public or (route.access is Access.OPTIONAL and not hot.lines.ours)
             if opened is None and not may_be_nobody:
                 return False
             is_new = hot.plan is None or opened is not hot.opened

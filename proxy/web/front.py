@@ -16,6 +16,7 @@ from proxy.config.settings import Server as ServerSettings
 from proxy.errors import ProxyError
 from proxy.web.connection import ClientConnection, Stage
 from proxy.web.ledger import Ledger
+from proxy.web.places import Places
 from proxy.web.server import Handler, SlowLane, SlowServer
 from proxy.wire.inbound import HeadLimits, HeadReader
 
@@ -29,28 +30,29 @@ _SPARE_FILES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class FrontLimits:
-    """In seconds; connections and bytes a second are numbers."""
+    """In seconds, and bytes a second."""
 
     header_timeout: float
     keepalive_timeout: float
     min_body_rate: float
     body_grace: float
-    connections: int
     linger: float = 2.0
 
 
-def front_limits(settings: ServerSettings) -> FrontLimits:
-    """The limits, with no more connections than the process may have open files."""
+def most_clients(settings: ServerSettings) -> int:
+    """As configured, but no more than the process may have open files."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = settings.max_connections
-    if files != resource.RLIM_INFINITY:
-        most = min(most, max(64, files - _SPARE_FILES))
+    if files == resource.RLIM_INFINITY:
+        return settings.max_connections
+    return min(settings.max_connections, max(64, files - _SPARE_FILES))
+
+
+def front_limits(settings: ServerSettings) -> FrontLimits:
     return FrontLimits(
         header_timeout=settings.header_timeout,
         keepalive_timeout=settings.keepalive_timeout,
         min_body_rate=settings.min_body_rate,
         body_grace=settings.body_grace,
-        connections=most,
     )
 
 
@@ -63,9 +65,11 @@ class Front:
         handler: Handler,
         ledger: Ledger,
         is_draining: Callable[[], bool],
+        places: Places,
         fast: FastLane | None = None,
     ) -> None:
         self.limits = front_limits(settings)
+        self.places = places
         self.reader = HeadReader(
             HeadLimits(settings.max_url_size, settings.max_header_size, settings.max_headers)
         )
@@ -88,7 +92,7 @@ class Front:
 
     def add(self, connection: ClientConnection) -> None:
         """A client has come; one too many is turned away at once."""
-        if len(self.connections) >= self.limits.connections:
+        if not self.places.take():
             connection.stage = Stage.CLOSING
             connection.transport.write(_FULL)
             connection.transport.close()
@@ -97,7 +101,10 @@ class Front:
         connection.deadline = self.now() + self.limits.keepalive_timeout
 
     def remove(self, connection: ClientConnection) -> None:
-        self.connections.discard(connection)
+        """A client has gone."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.places.give_back()
 
     def make_slow(self, connection: ClientConnection) -> SlowLane:
         """aiohttp's protocol for a connection."""

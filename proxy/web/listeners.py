@@ -8,9 +8,9 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
-from proxy.config.listening import Systemd, Tcp, Unix, parse_address
+from proxy.config.listening import Address, Systemd, Tcp, Unix, parse_address
 from proxy.config.settings import Server
 from proxy.errors import ConfigError
 from proxy.web.activation import NOT_ACTIVATED, Activation
@@ -23,6 +23,8 @@ from proxy.web.sockets import (
     unix_socket,
     why,
 )
+
+_EVERY: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,33 @@ def bind(
                 found.append(replace(listener, tls=tls, private=private, redirect=redirect))
         except (OSError, Unusable) as exc:
             port = address.port if isinstance(address, Tcp) else 0
-            problems.append(f"{option}: cannot listen on {name}: {why(exc, port)}")
+            words = _our_own(exc, name, address, found) or why(exc, port)
+            problems.append(f"{option}: cannot listen on {name}: {words}")
     problems += binding.unclaimed()
     if problems:
         close_all(found, keep=keep)
         raise ConfigError(problems)
     return found
+
+
+def _our_own(
+    exc: OSError | Unusable, name: str, address: Address, found: Iterable[Listener]
+) -> str:
+    """Which other entry of the settings is in the way of ``name``, in words; or nothing."""
+    taken = isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE
+    if not taken or not isinstance(address, Tcp):
+        return ""
+    resolved = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    for other in found:
+        if other.port != address.port or other.name == name:
+            continue
+        host = other.sock.getsockname()[0]
+        hosts = {where[0] for family, *_, where in resolved if family == other.sock.family}
+        if hosts & {host, *_EVERY} or (hosts and host in _EVERY):
+            return f"the settings name that address twice, also as {other.name}"
+    return ""
 
 
 def close_all(listeners: Iterable[Listener], *, keep: Iterable[Listener] = ()) -> None:

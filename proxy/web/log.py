@@ -15,6 +15,8 @@ from proxy.web.sink import Sink
 
 # Text that JSON holds as it is.
 _NOTHING_ODD: Final = re.compile(r"[ !#-\[\]-~]*")
+_LONGEST_PATH: Final = 480
+_LONGEST_MESSAGE: Final = 1000
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Between a name and its value, as in a query, a header, JSON, a repr, or any of them escaped.
 _IS: Final = (
@@ -53,7 +55,13 @@ def redact(text: str) -> str:
 
 def plain_path(path: str) -> str:
     """A path for the log: apps put tokens there, too."""
-    return redact(path) if "eyJ" in path or "=" in path else path
+    path = redact(path) if "eyJ" in path or "=" in path else path
+    return shortened(path, _LONGEST_PATH)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most ``most`` characters: a line must be one that a pipe takes whole."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class Log:
@@ -119,7 +127,7 @@ class Log:
     def event(self, level: str, message: str, fields: dict[str, object] | None = None) -> None:
         """Anything else; ``level`` is debug, info, warning or error."""
         if _LEVELS[level] >= self._level:
-            self._put(level, redact(message), fields or {})
+            self._put(level, redact(shortened(message, _LONGEST_MESSAGE)), fields or {})
 
     def exception(self, exc: BaseException, request_id: str) -> None:
         """A fault of ours, with where it happened and nothing of what the client sent."""
@@ -128,7 +136,8 @@ class Log:
             for frame in reversed(traceback.extract_tb(exc.__traceback__))
         )
         fields: dict[str, object] = {"request_id": request_id, "at": where[:400]}
-        self._put("error", redact(f"{type(exc).__name__}: {exc}"), fields)
+        words = shortened(f"{type(exc).__name__}: {exc}", _LONGEST_MESSAGE)
+        self._put("error", redact(words), fields)
 
     def _put(self, level: str, event: str, fields: dict[str, object]) -> None:
         stamp = self._stamp()
@@ -221,5 +230,5 @@ class LogHandler(logging.Handler):
         fields: dict[str, object] = {"logger": record.name}
         if record.exc_info:
             text = logging.Formatter().formatException(record.exc_info)
-            fields["exception"] = redact(text)
+            fields["exception"] = shortened(redact(text), 2 * _LONGEST_MESSAGE)
         self._log.event(level if level in _LEVELS else "error", message, fields)

@@ -44,6 +44,10 @@ class Metrics:
         """Lines of the log could not be written."""
         self._cells[at.LOST_LINES] += lines
 
+    def eject(self) -> None:
+        """An address of an upstream began to fail, and is left out."""
+        self._cells[at.EJECTIONS] += 1
+
     def logged_out(self) -> None:
         self._cells[at.LOGOUTS] += 1
 

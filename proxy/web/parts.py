@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import secrets
@@ -27,6 +26,7 @@ from proxy.web.logout import Logout
 from proxy.web.metrics import Metrics
 from proxy.web.mint import Mint
 from proxy.web.news import News, Topic
+from proxy.web.pools import teller
 from proxy.web.provider import Provider
 from proxy.web.refresh import Refresher
 from proxy.web.runtime import Runtime, compile_runtime
@@ -103,9 +103,12 @@ def assemble(
     def draining() -> bool:
         return parts.stopping
 
-    loop = asyncio.get_running_loop()
-    ledger = Ledger(runtime.trust, log, metrics, world.clock, loop.time, _request_ids(world.random))
-    upstreams = Upstreams(runtime, mint, streams, sessions.has_ended, world.clock)
+    new_id = _request_ids(world.random)
+    ledger = Ledger(runtime.trust, log, metrics, world.clock, time.perf_counter, new_id)
+    tell_of_addresses = teller(log, metrics)
+    upstreams = Upstreams(
+        runtime, mint, streams, sessions.has_ended, world.clock, tell_of_addresses
+    )
     judge, auth = Judge(runtime), Auth(runtime, sessions, refresher, mint, answers, audit)
     parts = Parts(
         runtime=runtime,

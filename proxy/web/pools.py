@@ -6,8 +6,12 @@ import asyncio
 import ssl
 
 from proxy.config.settings import Forwarding
+from proxy.config.types import show_duration
 from proxy.config.upstreams import base_path
 from proxy.web.client_tls import client_tls
+from proxy.web.log import Log
+from proxy.web.metrics import Metrics
+from proxy.wire.addresses import Address, Tell
 from proxy.wire.origin import Origin
 from proxy.wire.pool import Limits, Pool
 
@@ -15,11 +19,13 @@ from proxy.wire.pool import Limits, Pool
 class Pools:
     """Pools by what a route names: one URL or several, all of one scheme and one path.
 
-    Routes that differ in the path only share their connections.
+    Routes that differ in the path only share their connections. ``tell`` hears of addresses
+    that begin to fail, and of those that are back.
     """
 
-    def __init__(self, settings: Forwarding) -> None:
+    def __init__(self, settings: Forwarding, tell: Tell = lambda address, reason: None) -> None:
         self._settings = settings
+        self._tell = tell
         self._limits = limits(settings)
         self._tls: ssl.SSLContext | None = None
         self._pools: dict[tuple[Origin, ...], Pool] = {}
@@ -58,7 +64,22 @@ class Pools:
             asyncio.get_running_loop().time,
             others=others,
             server_name=self._settings.server_name,
+            tell=self._tell,
         )
+
+
+def teller(log: Log, metrics: Metrics) -> Tell:
+    """Writes and counts which address of an upstream is left out, and writes that it is back."""
+
+    def tell(address: Address, reason: str) -> None:
+        if not reason:
+            log.event("info", f"upstream {address} is back")
+            return
+        metrics.eject()
+        pause = show_duration(address.pause)
+        log.event("warning", f"upstream {address} is left out for {pause}: {reason}")
+
+    return tell
 
 
 def own_url(upstream: tuple[str, ...]) -> bytes:

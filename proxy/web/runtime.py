@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.config.paths import EndpointPaths, endpoint_paths
@@ -53,13 +53,15 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Stand-ins for what is not configured, made once for all processes of a proxy.
+    """Secrets that all processes of a proxy have in common, whenever they start.
 
-    ``signing_keys`` are PEM texts by algorithm.
+    ``signing_keys`` are stand-ins for what is not configured, PEM texts by algorithm.
+    ``read_keys`` is what the configured key files held; None: each process reads them itself.
     """
 
     cookie_secret: bytes = field(repr=False)
     signing_keys: Mapping[str, bytes] = field(repr=False)
+    read_keys: tuple[bytes, ...] | None = field(default=None, repr=False)
 
     @classmethod
     def for_settings(
@@ -71,6 +73,11 @@ class Made:
         if algorithm not in keys and _lacks_key(settings):
             keys[algorithm] = generate_signing_key(algorithm)
         return cls(before.cookie_secret if before else random(32), keys)
+
+    def with_keys(self, settings: Settings) -> Made:
+        """With what the key files hold now. Raises ConfigError naming those that are unusable."""
+        used = settings.identity.algorithm != "HS256"
+        return replace(self, read_keys=_read_keys(settings) if used else ())
 
 
 def compile_runtime(
@@ -179,18 +186,27 @@ def load_signers(settings: Settings, made: Made) -> tuple[Signer, ...]:
         return (shared_secret_signer(identity.shared_secret.reveal().encode()),)
     if _lacks_key(settings):
         return (load_signer(made.signing_keys[identity.algorithm], identity.algorithm),)
-    return configured_signers(settings)
+    if made.read_keys is None:
+        return configured_signers(settings)
+    return tuple(load_signer(pem, identity.algorithm) for pem in made.read_keys)
 
 
 def configured_signers(settings: Settings) -> tuple[Signer, ...]:
     """The keys in ``identity.signing_key_files``. Raises ConfigError naming unusable ones."""
+    algorithm = settings.identity.algorithm
+    return tuple(load_signer(pem, algorithm) for pem in _read_keys(settings))
+
+
+def _read_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The texts of ``identity.signing_key_files``, each a usable key. Raises ConfigError."""
     identity = settings.identity
-    signers, problems = [], []
+    texts, problems = [], []
     for index, name in enumerate(identity.signing_key_files):
         try:
-            signers.append(load_signer(Path(name).read_bytes(), identity.algorithm))
+            texts.append(Path(name).read_bytes())
+            load_signer(texts[-1], identity.algorithm)
         except (OSError, ValueError) as exc:
             problems.append(f"identity.signing_key_files[{index}]: {name}: {exc}")
     if problems:
         raise ConfigError(problems)
-    return tuple(signers)
+    return tuple(texts)

@@ -49,6 +49,7 @@ class _Counted(Collector):
         yield self._counter("logins", "Completed sign-ins.", at.LOGINS)
         yield self._counter("logouts", "Sign-outs.", at.LOGOUTS)
         yield self._counter("log_lines_lost", "Log lines that nobody took.", at.LOST_LINES)
+        yield self._counter("upstream_ejections", "Addresses left out.", at.EJECTIONS)
         yield self._calls()
         if self._cells[at.WORKERS]:
             yield self._gauge("workers", "Processes that serve.", at.WORKERS)

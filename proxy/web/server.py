@@ -58,6 +58,11 @@ class SlowLane(RequestHandler):
             self._loop.call_soon(self.connection.answered)
         return finished
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """aiohttp reads what is left of a body after the answer: that it is broken was told."""
+        if not isinstance(kw.get("exc_info"), (BadRequest, web.RequestPayloadError)):
+            super().log_exception(*args, **kw)
+
     def fail_body(self, error: BadRequest) -> None:
         """The body that is being read ends with ``error``."""
         if self._current_request is not None:

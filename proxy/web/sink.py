@@ -39,7 +39,7 @@ class Sink:
         for some in atoms(lines):
             if not self._poll.poll(0):
                 break
-            self._put(some)
+            self._put([_cut(line) for line in some] if len(some) == 1 else some)
             done += len(some)
         return done
 
@@ -48,10 +48,18 @@ class Sink:
         self._stream.flush()
 
 
+def _cut(line: str) -> str:
+    """What fits into the room that a pipe promises; more of it could make us wait."""
+    data = line.encode(errors="replace")
+    if len(data) < select.PIPE_BUF:
+        return line
+    return data[: select.PIPE_BUF - 4].decode(errors="ignore") + "…"
+
+
 def atoms(lines: Sequence[str]) -> Iterator[Sequence[str]]:
     """``lines`` in parts that a pipe takes whole.
 
-    Only a line that is longer than that may be mixed with others, when the pipe is full.
+    A line that is longer than that comes alone.
     """
     start = size = 0
     for end, line in enumerate(lines):

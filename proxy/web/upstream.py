@@ -20,6 +20,7 @@ from proxy.web.runtime import Runtime
 from proxy.web.sessions import Minted, Opened
 from proxy.web.streams import POLICY, Streams
 from proxy.web.visit import Visit
+from proxy.wire.addresses import Tell
 from proxy.wire.forward import BrokenResponse, forward
 from proxy.wire.http1 import header_block, read_block, request_line, status_line
 from proxy.wire.message import Exchanged, Render, RequestHead, ResponseHead
@@ -70,13 +71,14 @@ class Upstreams:
         streams: Streams,
         has_ended: Callable[[str], bool],
         clock: Callable[[], float],
+        tell: Tell,
     ) -> None:
         self._runtime = runtime
         self._mint = mint
         self._streams = streams
         self._has_ended = has_ended
         self._clock = clock
-        self._pools = Pools(runtime.settings.forwarding)
+        self._pools = Pools(runtime.settings.forwarding, tell)
 
     def plan(self, visit: Visit, route: Route, block: bytes = b"") -> Plan:
         """Where a request goes, and how it begins; ``block`` as below, where it is known."""

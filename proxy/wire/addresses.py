@@ -13,6 +13,9 @@ SHORTEST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds that a failing address is left out: twice as long each time."""
 
+Tell = Callable[["Address", str], None]
+"""Hears of an address that is left out, and why; or, without a reason, that it is back."""
+
 STRIKES = 3
 """Exchanges in a row that break before any byte came until an address counts as failing.
 
@@ -45,7 +48,8 @@ class Addresses:
     """All addresses of all names of one upstream; round robin over those that are well.
 
     ``on_out`` is called with an address that new requests should keep away from: it fails, or
-    its name does not lead there any more.
+    its name does not lead there any more. ``tell`` hears once when an address begins to fail,
+    and once when it has answered again.
     """
 
     def __init__(
@@ -55,10 +59,12 @@ class Addresses:
         ttl: float,
         clock: Callable[[], float],
         on_out: Callable[[Address], None],
+        tell: Tell = lambda address, reason: None,
     ) -> None:
         self._lookups = [Lookup(origin, resolve, ttl, self._collect) for origin in origins]
         self._clock = clock
         self._on_out = on_out
+        self._tell = tell
         self._known: list[Address] = []
         self._turn = 0
         self._collect()
@@ -87,28 +93,34 @@ class Addresses:
             well = well[first:] + well[:first]
         return well + failing
 
-    def failed(self, address: Address) -> None:
+    def failed(self, address: Address, reason: str) -> None:
         """No connection to ``address``: it is left out for a while, unless it is the only one."""
         if len(self._known) < 2 or address.paused_until > self._clock():
             return
+        was_well = not address.pause
         address.pause = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, 2 * address.pause))
         address.paused_until = self._clock() + address.pause
         address.strikes = 0
         address.has_failed = True
+        if was_well:
+            self._tell(address, reason)
         self._on_out(address)
 
-    def broke(self, address: Address) -> None:
+    def broke(self, address: Address, reason: str) -> None:
         """An exchange with ``address`` broke before any byte of a response came."""
         address.strikes += 1
         address.has_failed = True
         if address.strikes >= STRIKES:
-            self.failed(address)
+            self.failed(address, f"{address.strikes} exchanges in a row broke, at last: {reason}")
 
     def worked(self, address: Address) -> None:
         """``address`` has answered."""
+        was_out = address.pause > 0
         address.pause = address.paused_until = 0.0
         address.strikes = 0
         address.has_failed = False
+        if was_out:
+            self._tell(address, "")
 
     def close(self) -> None:
         """Ask for no address any more."""

@@ -48,11 +48,12 @@ async def dial(
             async with asyncio.timeout(share):
                 return await _open(address, tls, make), address
         except TimeoutError:
-            slow = True
+            slow, reason = True, "connecting took too long"
             failures.append(f"connecting to {address} took too long")
         except (OSError, UnicodeError) as error:
-            failures.append(f"cannot connect to {address}: {why(error)}")
-        addresses.failed(address)
+            reason = why(error)
+            failures.append(f"cannot connect to {address}: {reason}")
+        addresses.failed(address, reason)
     words = "; ".join(failures)
     if slow:
         raise UpstreamError(Reason.UPSTREAM_TIMEOUT, words, status=504)

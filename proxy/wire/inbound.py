@@ -65,7 +65,7 @@ class HeadLimits:
     target: int
     headers: int
     lines: int
-    remembered: int = 1024
+    remembered: int = 512
 
 
 _KNOWN_SIZE = 4096

@@ -15,7 +15,7 @@ from math import inf
 from typing import TypeAlias
 
 from proxy.errors import Reason, UpstreamError
-from proxy.wire.addresses import Address, Addresses
+from proxy.wire.addresses import Address, Addresses, Tell
 from proxy.wire.connection import READ_SIZE, Connection
 from proxy.wire.dial import Tls, dial
 from proxy.wire.lookup import Resolve, resolve
@@ -62,7 +62,8 @@ class Pool:
     """The connections of one upstream; the one used last is reused first.
 
     The upstream listens at ``origin`` and at ``others``, which are used in turn; ``server_name``
-    is what TLS asks for and checks instead of their hosts. Every ``acquire`` or ``take_idle`` is
+    is what TLS asks for and checks instead of their hosts. ``tell`` hears of addresses that begin
+    to fail, and of those that are back. Every ``acquire`` or ``take_idle`` is
     followed by one ``release`` or ``detach``.
     """
 
@@ -76,6 +77,7 @@ class Pool:
         others: Sequence[Origin] = (),
         server_name: str = "",
         resolve: Resolve = resolve,
+        tell: Tell = lambda address, reason: None,
     ) -> None:
         encrypted = ssl_context is not None
         if any((one.scheme == "https") != encrypted for one in (origin, *others)):
@@ -87,7 +89,7 @@ class Pool:
         self._idle: list[Connection] = []
         self._all: dict[Connection, _Seat] = {}
         self._addresses = Addresses(
-            (origin, *others), resolve, limits.dns_ttl, clock, self._keep_away
+            (origin, *others), resolve, limits.dns_ttl, clock, self._keep_away, tell
         )
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._recall = Recall()
@@ -240,9 +242,10 @@ class Pool:
         seat = self._all.pop(connection, None)
         if seat is None:
             return
-        broken = connection.error is not None and connection.error.reason in _BROKEN
+        error = connection.error
+        broken = error is not None and error.reason in _BROKEN
         if broken and not connection.reader.received and not connection.is_stale:
-            self._addresses.broke(seat.address)
+            self._addresses.broke(seat.address, str(error))
         if connection in self._idle:
             self._idle.remove(connection)
         self._grant_slot()

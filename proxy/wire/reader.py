@@ -214,6 +214,9 @@ class ResponseReader:
         self.keep_alive = self._parser.should_keep_alive()
         if self._no_body and self.length != 0 and status not in _BODYLESS:
             self.complete = True
+            # Some servers send the body all the same, a moment later: the next request, maybe
+            # somebody else's, would get it for an answer. Such a connection is not used again.
+            self.keep_alive = False
 
     def _check_size(self) -> None:
         headers = self._headers

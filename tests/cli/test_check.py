@@ -8,6 +8,7 @@ import pytest
 
 from proxy.cli import main
 from tests.config.configurations import SECRET
+from tests.fakes.authority import Authority
 
 
 def test_a_valid_configuration_is_summed_up_without_secrets(
@@ -44,3 +45,23 @@ def test_addresses_are_shown_and_the_certificate_is_read(
     assert "server.certificate_file: nowhere.pem: No such file" in capsys.readouterr().err
     assert main(["check", *listen[:2]]) == 0
     assert "127.0.0.1:1, unix:/x" in capsys.readouterr().out
+
+
+def test_the_summary_says_what_listens_how_and_with_how_many_workers(
+    config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    certificate, key = Authority(tmp_path).issue("app.example.org")
+    flags = {
+        "listen": "127.0.0.1:1,unix:/x", "tls-listen": "127.0.0.1:2", "redirect-http": "true",
+        "certificate-file": str(certificate), "key-file": str(key), "workers": "auto",
+    }  # fmt: skip
+    assert main(["check", *(f"--server-{name}={value}" for name, value in flags.items())]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["private", "127.0.0.1:4181"] in lines
+    assert ["workers", "auto: one for each processor"] in lines
+    shown = "listens on   127.0.0.1:1 (redirects to https), unix:/x, 127.0.0.1:2 (TLS)"
+    assert shown.split(maxsplit=1) in lines
+    assert main(["check", "--server-private-listen", "off", "--server-workers", "3"]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["private", "off"] in lines
+    assert ["workers", "3"] in lines

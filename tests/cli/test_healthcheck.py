@@ -170,3 +170,24 @@ def test_the_environment_names_no_proxy_for_it(
 def test_no_answer_is_1(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["healthcheck", "--url", url]) == 1
     assert capsys.readouterr().err.startswith(url)
+
+
+@pytest.mark.parametrize(("behind", "status"), [("", 0), (":/ping", 0), (":/ready", 1)])
+def test_a_given_unix_socket(behind: str, status: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.sock"
+    with served(UnixPings(str(path))):
+        assert main(["healthcheck", "--url", f"unix:{path}{behind}"]) == status
+
+
+@pytest.mark.parametrize("url", ["unix:", "unix:x.sock", "unix:/x.sock:ping"])
+def test_what_is_no_unix_socket_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["healthcheck", "--url", url]) == 1
+    assert "as in unix:/run/x.sock" in capsys.readouterr().err
+
+
+def test_a_configuration_that_cannot_be_read_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "none.cfg")
+    assert main(["healthcheck", "--config", missing]) == 1
+    assert f"{missing}: the file cannot be read: No such file" in capsys.readouterr().err

@@ -56,6 +56,31 @@ def reported(flags: Mapping[str, str]) -> str:
             id="a redirect to itself",
         ),
         pytest.param(
+            TLS | {"server.redirect_http": "true", "server.listen": "off"},
+            "server.redirect_http: is for plain TCP",
+            id="a redirect from nowhere",
+        ),
+        pytest.param(
+            TLS | {"server.redirect_http": "true", "server.listen": "unix:/run/a.sock"},
+            "server.redirect_http: is for plain TCP",
+            id="a redirect from a unix socket only",
+        ),
+        pytest.param(
+            {"server.listen": ":8080,127.0.0.1:8080"},
+            "server.listen: 127.0.0.1:8080 collides with our own :8080 in server.listen",
+            id="every address and one of them",
+        ),
+        pytest.param(
+            {"server.listen": "[::1]:8080", "server.private_listen": "[::]:8080"},
+            "server.private_listen: [::]:8080 collides with our own [::1]:8080 in server.listen",
+            id="every IPv6 address for another option",
+        ),
+        pytest.param(
+            {"server.listen": "localhost:1,LOCALHOST:1,localhost:1"},
+            "server.listen: names localhost:1 twice",
+            id="a name twice",
+        ),
+        pytest.param(
             TLS | {"auth.disabled": "true"},
             "auth.disabled: would let anyone in through :443",
             id="no authentication, by TLS",
@@ -80,6 +105,12 @@ def test_what_does_not_fit_together(flags: Mapping[str, str], expected: str) -> 
         pytest.param(
             {"server.listen": "127.0.0.1:0", "server.private_listen": "127.0.0.1:0"},
             id="any ports",
+        ),
+        pytest.param({"server.listen": ":8080,[::]:8080"}, id="IPv4 and IPv6"),
+        pytest.param({"server.listen": ":0,127.0.0.1:0"}, id="any ports, everywhere and here"),
+        pytest.param(
+            TLS | {"server.redirect_http": "true", "server.listen": "systemd:http"},
+            id="redirect of a socket of systemd",
         ),
         pytest.param(
             {"server.listen": "systemd:http", "server.private_listen": "systemd"},

@@ -119,3 +119,30 @@ def test_what_is_listened_on_when_nothing_is_said() -> None:
     server = Server()
     assert (server.listen, server.private_listen) == (("127.0.0.1:4180",), ("127.0.0.1:4181",))
     assert (server.tls_listen, server.unix_mode) == ((), 0o660)
+
+
+@pytest.mark.parametrize("option", ["listen", "tls_listen", "private_listen"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('["127.0.0.1:1", "[::1]:2"]', ("127.0.0.1:1", "[::1]:2"), id="JSON"),
+        pytest.param(' ["unix:/x"] ', ("unix:/x",), id="spaces around"),
+        pytest.param("[]", (), id="an empty list"),
+        pytest.param("[::1]:2", ("[::1]:2",), id="an IPv6 address"),
+        pytest.param("[::1]:2,unix:/x", ("[::1]:2", "unix:/x"), id="with commas"),
+    ],
+)
+def test_a_list_in_a_variable(option: str, text: str, expected: tuple[str, ...]) -> None:
+    environ = {f"AUTH_PROXY_SERVER_{option.upper()}": text}
+    environ.setdefault("AUTH_PROXY_SERVER_LISTEN", ":9")
+    if option == "tls_listen" and expected:
+        environ["AUTH_PROXY_SERVER_CERTIFICATE_FILE"] = "a.pem"
+    if option == "listen" and not expected:
+        environ["AUTH_PROXY_SERVER_TLS_LISTEN"] = ":9"
+        environ["AUTH_PROXY_SERVER_CERTIFICATE_FILE"] = "a.pem"
+    assert getattr(load_text(MINIMAL, environ).server, option) == expected
+
+
+def test_a_list_without_its_end_is_a_problem() -> None:
+    [problem] = problems_of(MINIMAL, {"AUTH_PROXY_SERVER_LISTEN": '["127.0.0.1:1"'})
+    assert problem.startswith("AUTH_PROXY_SERVER_LISTEN: server.listen: ")

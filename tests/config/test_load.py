@@ -282,3 +282,21 @@ def test_a_huge_file_is_refused() -> None:
 
 def test_deep_nesting_is_refused() -> None:
     assert problems_of("routes: " + "[" * 5000) == ["proxy.cfg:1: nested too deeply"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "origin"),
+    [
+        pytest.param("server.key_file: k: gone", "proxy.cfg:10: ", id="in the file"),
+        pytest.param("provider.ca_file: c: gone", "AUTH_PROXY_PROVIDER_CA_FILE: ", id="variable"),
+        pytest.param("server.listen: taken", "--server-listen: ", id="flag"),
+        pytest.param("identity.signing_key_files[1]: b: gone", "proxy.cfg:14: ", id="in a list"),
+        pytest.param("server.private_listen: taken", "", id="a default"),
+        pytest.param("worker 1 ended", "", id="no option"),
+    ],
+)
+def test_a_problem_found_later_is_put_where_its_option_was_set(problem: str, origin: str) -> None:
+    text = f"{MINIMAL}server:\n  key_file: k\nidentity:\n  signing_key_files:\n  - a\n  - b\n"
+    environ = {"AUTH_PROXY_PROVIDER_CA_FILE": "c"}
+    sources = Sources("proxy.cfg", text, environ, {"server.listen": ":80"})
+    assert draft(sources, lambda path: "").locate(problem) == f"{origin}{problem}"

@@ -51,6 +51,12 @@ def test_running_requests_may_finish() -> None:
     assert service["KillMode"] == "mixed"  # the supervisor stops its workers itself
 
 
+def test_unix_sockets_have_a_directory_of_ours_to_be_in() -> None:
+    service = unit(FOLDER / "auth-proxy.service")["Service"]
+    assert service["RuntimeDirectory"] == "auth-proxy"
+    assert "unix:/run/auth-proxy/" in (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
 def test_systemd_understands_them() -> None:
     units = [str(path) for path in sorted(FOLDER.iterdir())]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.config.settings import Settings
+from proxy.crypto.jwt import generate_signing_key
 from proxy.errors import ConfigError
 from proxy.process.cpus import usable_cpus
 from proxy.process.generation import Generation, prepare
 from proxy.web.activation import NOT_ACTIVATED
+from proxy.web.runtime import compile_runtime
 from tests.web.place import PUBLIC, SECRET
 
 
@@ -79,3 +82,20 @@ def test_files_are_looked_at_although_the_addresses_are_good(free_port: int) -> 
         prepared(server={"listen": where}, provider={"ca_file": "/nowhere/ca.pem"})
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", free_port)) != 0, "closed again"
+
+
+def test_the_keys_of_a_generation_stay_whatever_becomes_of_their_files(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(generate_signing_key("ES256"))
+    generation = prepared(identity={"signing_key_files": [str(key)]})
+    generation.shares.release()
+    kids = published(generation)
+    key.write_bytes(generate_signing_key("ES256"))
+    assert published(generation) == kids
+    key.unlink()
+    assert published(generation) == kids
+
+
+def published(generation: Generation) -> list[str]:
+    runtime = compile_runtime(generation.settings, os.urandom, generation.made)
+    return [signer.kid for signer in runtime.signers]

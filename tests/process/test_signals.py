@@ -30,3 +30,14 @@ def test_others_are_ignored_and_all_is_as_before_in_the_end() -> None:
         with pytest.raises(BlockingIOError):
             wakeup.recv(16)
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_sighup_that_waited_comes_at_once_and_blocking_is_as_before() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        with heeded() as wakeup:
+            assert signal.SIGHUP in wakeup.recv(16)
+        assert signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

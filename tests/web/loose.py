@@ -15,10 +15,11 @@ from proxy.config.settings import Server
 from proxy.rules.target import Trust
 from proxy.web.connection import ClientConnection
 from proxy.web.fast import FastLane
-from proxy.web.front import Front
+from proxy.web.front import Front, most_clients
 from proxy.web.ledger import Ledger
 from proxy.web.log import Log
 from proxy.web.metrics import Metrics
+from proxy.web.places import Places
 from proxy.web.server import Handler
 from proxy.wire.inbound import Request
 from tests.fakes.clock import FakeClock
@@ -131,7 +132,10 @@ class Loose:
             self.metrics, self.clock, lambda: self.time, lambda: f"id{next(ids)}",
         )  # fmt: skip
         fast = cast(FastLane, lane) if lane is not None else None
-        self.front = Front(Server(**server), handler, self.ledger, is_draining, fast)
+        given = Server(**server)
+        log = Log(self.stream, self.clock, "json", "debug")
+        self.places = Places(most_clients(given), self.metrics, log, lambda: self.time)
+        self.front = Front(given, handler, self.ledger, is_draining, self.places, fast)
         self.front.now = lambda: self.time
 
     def client(self, wire: Wire | None = None) -> tuple[ClientConnection, Wire]:

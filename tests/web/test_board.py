@@ -16,6 +16,7 @@ def test_every_number_has_a_cell_of_its_own() -> None:
         *range(at.STATUS, at.STATUS + 500),
         *range(at.SECONDS, at.SECONDS + len(at.BOUNDS) + 1),
         *(at.SECONDS_SUM, *single, at.RELOADED, at.RELOAD_FAILED, at.PAST_CPU),
+        *(at.LOST_LINES, at.EJECTIONS),
         *at.REASON_CELLS.values(),
         *calls,
     ]

@@ -242,3 +242,24 @@ def test_what_systemd_and_the_settings_do_not_agree_on(
 def test_what_the_environment_got_wrong_is_told() -> None:
     with pytest.raises(ConfigError, match="LISTEN_PID"):
         bind(server(listen="systemd"), activation=Activation(trouble="LISTEN_PID='1' is not …"))
+
+
+@pytest.mark.parametrize("reuse_port", [False, True], ids=["one process", "several"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(":{port}", "localhost:{port}", id="every address, and a name"),
+        pytest.param("localhost:{port}", "127.0.0.1:{port}", id="a name and its address"),
+        pytest.param("127.0.0.1:{port}", ":{port}", id="an address, and every address"),
+    ],
+)
+def test_an_entry_that_collides_with_another_of_ours_says_so(
+    first: str, second: str, reuse_port: bool, free_port: int
+) -> None:
+    names = [text.format(port=free_port) for text in (first, second)]
+    with pytest.raises(ConfigError) as caught:
+        bind(server(listen=names), reuse_port=reuse_port)
+    assert caught.value.problems == (
+        f"server.listen: cannot listen on {names[1]}: "
+        f"the settings name that address twice, also as {names[0]}",
+    )

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import select
 import string
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.web.log import Log, LogHandler, redact
+from proxy.web.log import Log, LogHandler, plain_path, redact
 from tests.fakes.clock import FakeClock
 
 
@@ -302,3 +303,16 @@ def test_an_access_line_is_put_together_as_any_other(style: str) -> None:
     log.flush()
     first, second = stream.getvalue().splitlines()
     assert first == second
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_whatever_clients_send_a_line_is_one_that_a_pipe_takes_whole(style: str) -> None:
+    """A longer one can block whoever writes it: 8 KiB of path, 30 KiB of Host."""
+    log, stream = make(style=style)
+    log.access(200, 1.0, "id", log.part(method="GET", path=plain_path("/" + "é" * 8000)))
+    log.event("info", "host " + "x" * 30_000)
+    log.exception(ValueError("x" * 30_000), "id")
+    log.flush()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert all(len(line.encode()) < select.PIPE_BUF for line in lines)

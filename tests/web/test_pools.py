@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 from pathlib import Path
@@ -11,7 +12,11 @@ import pytest
 
 from proxy.config.settings import Forwarding
 from proxy.errors import ConfigError
-from proxy.web.pools import Pools, limits, own_url
+from proxy.web.log import Log
+from proxy.web.metrics import Metrics
+from proxy.web.pools import Pools, limits, own_url, teller
+from proxy.wire.addresses import Address
+from proxy.wire.origin import Origin
 from tests.fakes.authority import Authority
 from tests.fakes.scripted import Script, request, upstream
 from tests.web.place import Place
@@ -117,3 +122,36 @@ async def test_an_https_upstream_with_names_of_its_own_and_a_client_certificate(
             assert json.loads(program.body)["error"] == "upstream_unreachable"
             assert "IP address mismatch" in place.logged()
             assert "mismatch" not in program.body.decode()
+
+
+async def test_a_failing_address_is_logged_and_counted_and_so_is_its_return() -> None:
+    there = socket.socket()
+    there.bind(("127.0.0.1", 0))
+    port = there.getsockname()[1]
+    there.close()
+    async with (
+        upstream(SERVES) as app,
+        Place(routes=to(f"http://127.0.0.1:{port}", app.url)) as place,
+    ):
+        browser = place.browser()
+        for _ in range(4):
+            assert (await browser.get("/x")).status == 200
+        [line] = [it for it in place.logged().splitlines() if "is left out" in it]
+        event = f"upstream 127.0.0.1:{port} is left out for 1s: Connection refused"
+        assert json.loads(line)["event"] == event
+        assert json.loads(line)["level"] == "warning"
+        metrics = place.apps[0].parts.metrics.render().decode()
+        assert "auth_proxy_upstream_ejections_total 1.0" in metrics
+
+
+def test_that_an_address_is_back_is_one_line_of_the_log() -> None:
+    stream, metrics = io.StringIO(), Metrics()
+    tell = teller(Log(stream, lambda: 0.0), metrics)
+    address = Address(Origin.parse("http://app:81"), "192.0.2.1")
+    address.pause = 1.0
+    tell(address, "Connection refused")
+    tell(address, "")
+    assert [line.partition("Z ")[2] for line in stream.getvalue().splitlines()] == [
+        "warning upstream app:81 (192.0.2.1) is left out for 1s: Connection refused",
+        "info upstream app:81 (192.0.2.1) is back",
+    ]

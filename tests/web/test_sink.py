@@ -85,3 +85,14 @@ def test_lines_of_several_processes_do_not_mix() -> None:
         size = sum(len(line.encode()) + 1 for line in part)
         assert size <= select.PIPE_BUF or len(part) == 1
     assert len(parts) < len(lengths) / 3
+
+
+def test_a_line_longer_than_a_pipe_takes_is_cut_rather_than_waited_for() -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0) as out, open(writer, "w") as stream:
+        sink = Sink(stream)
+        done = 0
+        while sink.write(["é" * 7900]):
+            done += 1
+        assert 0 < done < 100
+        assert len(out.read(select.PIPE_BUF)) == select.PIPE_BUF

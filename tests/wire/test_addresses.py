@@ -17,17 +17,21 @@ ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 
 
 class Place:
-    """Addresses, their clock, and those that were given up."""
+    """Addresses, their clock, those that were given up, and what was told."""
 
     def __init__(self, *urls: str, names: Names | None = None, ttl: float = 3600) -> None:
         self.clock = FakeClock()
         self.out: list[str] = []
+        self.told: list[tuple[str, str]] = []
         origins = [Origin.parse(url) for url in urls]
         resolve = names or Names({})
-        self.addresses = Addresses(origins, resolve, ttl, self.clock, self._gone)
+        self.addresses = Addresses(origins, resolve, ttl, self.clock, self._gone, self._tell)
 
     def _gone(self, address: Address) -> None:
         self.out.append(address.host)
+
+    def _tell(self, address: Address, reason: str) -> None:
+        self.told.append((address.host, reason))
 
     async def turn(self) -> list[str]:
         return [address.host for address in await self.addresses.in_turn()]
@@ -52,7 +56,7 @@ async def test_an_address_that_fails_is_left_out_twice_as_long_each_time() -> No
     place = literal(ONE, TWO)
     one = await place.get(ONE)
     for pause in (1, 2, 4, 8, 16, 30, 30):
-        place.addresses.failed(one)
+        place.addresses.failed(one, "refused")
         place.clock.advance(pause - 0.5)
         assert await place.turn() == [TWO, ONE]
         place.clock.advance(1)
@@ -63,13 +67,13 @@ async def test_an_address_that_fails_is_left_out_twice_as_long_each_time() -> No
 async def test_an_answer_makes_an_address_well_again() -> None:
     place = literal(ONE, TWO)
     one = await place.get(ONE)
-    place.addresses.failed(one)
+    place.addresses.failed(one, "refused")
     place.clock.advance(1)
-    place.addresses.failed(one)
+    place.addresses.failed(one, "refused")
     assert one.has_failed
     place.addresses.worked(one)
     assert not one.has_failed
-    place.addresses.failed(one)
+    place.addresses.failed(one, "refused")
     assert one.paused_until == place.clock() + 1
 
 
@@ -77,14 +81,14 @@ async def test_many_who_find_the_same_failure_count_as_one() -> None:
     place = literal(ONE, TWO)
     one = await place.get(ONE)
     for _ in range(100):
-        place.addresses.failed(one)
+        place.addresses.failed(one, "refused")
     assert (one.pause, place.out) == (1, [ONE])
 
 
 async def test_when_all_fail_the_one_that_is_due_soonest_comes_first() -> None:
     place = literal(ONE, TWO, THREE)
     for host in (TWO, THREE, ONE):
-        place.addresses.failed(await place.get(host))
+        place.addresses.failed(await place.get(host), "refused")
         place.clock.advance(0.1)
     assert await place.turn() == [TWO, THREE, ONE]
 
@@ -93,8 +97,8 @@ async def test_the_only_address_is_never_left_out() -> None:
     place = literal(ONE)
     one = await place.get(ONE)
     for _ in range(STRIKES):
-        place.addresses.failed(one)
-        place.addresses.broke(one)
+        place.addresses.failed(one, "refused")
+        place.addresses.broke(one, "closed")
     assert place.out == []
 
 
@@ -102,12 +106,12 @@ async def test_broken_exchanges_count_when_they_come_in_a_row() -> None:
     place = literal(ONE, TWO)
     one = await place.get(ONE)
     for _ in range(STRIKES - 1):
-        place.addresses.broke(one)
+        place.addresses.broke(one, "closed")
     place.addresses.worked(one)
     for _ in range(STRIKES - 1):
-        place.addresses.broke(one)
+        place.addresses.broke(one, "closed")
     assert place.out == []
-    place.addresses.broke(one)
+    place.addresses.broke(one, "closed")
     assert place.out == [ONE]
 
 
@@ -143,7 +147,7 @@ async def test_an_address_that_vanishes_is_given_up_and_the_others_keep_what_is_
     names = Names({"app": [ONE, TWO]})
     place = Place("http://app", names=names, ttl=0.01)
     two = await place.get(TWO)
-    place.addresses.failed(two)
+    place.addresses.failed(two, "refused")
     names.answers["app"] = [THREE, TWO]
     await eventually(lambda: ONE in place.out)
     assert await place.turn() == [THREE, TWO]
@@ -161,3 +165,27 @@ async def test_an_address_that_vanishes_is_given_up_and_the_others_keep_what_is_
 )
 def test_how_an_address_is_shown(origin: str, host: str, shown: str) -> None:
     assert str(Address(Origin.parse(origin), host)) == shown
+
+
+async def test_what_befalls_an_address_is_told_once_until_it_is_back() -> None:
+    place = literal(ONE, TWO)
+    one = await place.get(ONE)
+    for pause in (1, 2, 4):
+        place.addresses.failed(one, "Connection refused")
+        place.clock.advance(pause)
+    place.addresses.worked(one)
+    place.addresses.worked(one)
+    assert place.told == [(ONE, "Connection refused"), (ONE, "")]
+    for _ in range(STRIKES):
+        place.addresses.broke(one, "closed")
+    reason = f"{STRIKES} exchanges in a row broke, at last: closed"
+    assert place.told[2:] == [(ONE, reason)]
+
+
+async def test_nothing_is_told_of_the_only_address_nor_of_a_single_mishap() -> None:
+    alone, two = literal(ONE), literal(ONE, TWO)
+    alone.addresses.failed(await alone.get(ONE), "refused")
+    one = await two.get(ONE)
+    two.addresses.broke(one, "closed")
+    two.addresses.worked(one)
+    assert (alone.told, two.told) == ([], [])

@@ -129,17 +129,14 @@ async def test_a_body_that_ends_with_its_connection(
     ("fields", "kept"),
     [(b"Content-Length: 9", b"Content-Length: 9"), (b"Transfer-Encoding: chunked", b"")],
 )
-async def test_head_keeps_the_length_and_the_connection(fields: bytes, kept: bytes) -> None:
+async def test_head_keeps_the_length_and_the_clients_connection(fields: bytes, kept: bytes) -> None:
     client = Client()
-    script: Script = [request, START + fields + b"\r\n\r\n", request, OK]
+    script: Script = [request, START + fields + b"\r\n\r\n"]
     async with upstream(script) as app, pool_of(app.url) as pool:
         exchanged = await forward(pool, HEAD, None, client, as_is)
         assert client.received == START + (kept + b"\r\n" if kept else b"") + b"\r\n"
         assert exchanged.reusable
-        second = Client()
-        await forward(pool, GET, None, second, as_is)
-        assert second.body == b"ok"
-        assert len(app.peers) == 1
+        assert "0 idle" in repr(pool)  # a body might yet follow
 
 
 async def test_render_decides_the_headers_byte_exact() -> None:

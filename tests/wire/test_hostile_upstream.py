@@ -304,3 +304,23 @@ async def test_an_endless_body_stops_when_the_client_is_gone() -> None:
             await task
         async with asyncio.timeout(1):
             await app.peers[0].gone.wait()
+
+
+@pytest.mark.parametrize(
+    ("length", "connections"),
+    [pytest.param(b"5", 2, id="a body may follow"), pytest.param(b"0", 1, id="none may")],
+)
+async def test_a_late_body_of_an_answer_to_head_is_nobodys_answer(
+    length: bytes, connections: int
+) -> None:
+    """Some servers send it in a second write; it must not reach whoever asks next."""
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % length
+    async with (
+        upstream([request, said, request, OK], [request, OK]) as app,
+        pool_of(app.url) as pool,
+    ):
+        await forward(pool, HEAD, None, Client(), as_is)
+        client = Client()
+        await forward(pool, GET, None, client, as_is)
+        assert client.body == b"ok"
+        assert len([peer for peer in app.peers if peer.received]) == connections

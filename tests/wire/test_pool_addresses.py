@@ -96,6 +96,27 @@ async def test_while_one_address_refuses_no_request_fails() -> None:
             assert len(one.peers) == 5
 
 
+async def test_that_an_address_fails_and_that_it_answers_again_is_told_once() -> None:
+    told: list[tuple[str, str]] = []
+    with socket.socket() as unused:
+        unused.bind((THERE, 0))
+        port = unused.getsockname()[1]
+    async with upstream(SERVES, host=HERE) as one:
+        pool = Pool(
+            Origin.parse(f"http://{THERE}:{port}"), limits(), None, monotonic,
+            others=[Origin.parse(one.url)],
+            tell=lambda address, reason: told.append((str(address), reason)),
+        )  # fmt: skip
+        for _ in range(3):
+            await finish(pool, await pool.acquire(fresh=True))
+        assert told == [(f"{THERE}:{port}", "Connection refused")]
+        one.refuse()  # so that the other one is asked before its time
+        async with upstream(SERVES, host=THERE, port=port):
+            await finish(pool, await pool.acquire(fresh=True))
+        assert told[1:] == [(one.url[7:], "Connection refused"), (f"{THERE}:{port}", "")]
+        await pool.close()
+
+
 async def test_idle_connections_to_an_address_that_fails_are_closed() -> None:
     async with (
         upstream(SERVES, host=HERE) as one,
