@@ -152,9 +152,8 @@ class ClientConnection(asyncio.Protocol):
             self._await_head(data)
             return
         try:
-            if (
-                data[0] == 13 and data[:2] == b"\r\n"
-            ):  # one empty line before a request is forgiven (RFC 9112 2.2)
+            # One empty line before a request is forgiven (RFC 9112 section 2.2).
+            if data[0] == 13 and data[:2] == b"\r\n":
                 data, end = data[2:], end - 2
             request = front.reader.read(data if end == len(data) else data[:end])
         except BadRequest as error:
@@ -319,7 +318,3 @@ class ClientConnection(asyncio.Protocol):
         elif now - self._since > grace and self._taken < least * (now - self._since):
             words = "the client sends too slowly"
             self._fail_body(BadRequest(Reason.BAD_BODY, words, status=408))
-
-    @property
-    def is_idle(self) -> bool:
-        return self.stage is Stage.REST

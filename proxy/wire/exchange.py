@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum
 
 from proxy.errors import ProxyError
@@ -41,7 +42,7 @@ class Stage(Enum):
     DONE = "over"
 
 
-class Exchange:
+class Exchange(ABC):
     """Sends a request on ``connection`` and writes its response to ``client``.
 
     Whoever wants one says in a subclass what the client gets (``render``) and what follows
@@ -68,10 +69,11 @@ class Exchange:
         self._method = method
         self._client = client
 
+    @abstractmethod
     def render(self, head: ResponseHead) -> list[tuple[bytes, bytes]]:
         """The upstream's head → the headers that the client gets; framing is added."""
-        raise NotImplementedError
 
+    @abstractmethod
     def over(self) -> None:
         """Called once, when the connection has been given back.
 
@@ -79,7 +81,6 @@ class Exchange:
         the client's write raised, before anything was written; BrokenResponse after that. After a
         101 neither is, and the connection is not given back.
         """
-        raise NotImplementedError
 
     def begin(self, request: bytes, body: Body | None, *, upgrade: bool = False) -> None:
         """Send ``request``, which holds what is ready of ``body``; the rest follows."""

@@ -27,12 +27,12 @@ async def test_a_whole_request_goes_to_the_fast_lane() -> None:
     async with Loose(lane=Lane()) as loose:
         connection, _ = loose.client()
         assert connection.stage is Stage.REST
-        assert connection.is_idle
+        assert connection.stage is Stage.REST
         connection.data_received(GET)
         assert loose.lane
         assert loose.lane.offered == [(GET, len(GET))]
         assert (connection.stage, connection.deadline, connection.slow) == (Stage.BUSY, inf, None)
-        assert not connection.is_idle
+        assert connection.stage is not Stage.REST
         connection.answered()
         assert (connection.stage, connection.request) == (Stage.REST, None)
         assert connection.deadline == loose.time + 75
