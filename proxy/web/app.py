@@ -106,7 +106,7 @@ class App:
 
         def front(handler: Handler, fast: FastLane | None) -> Front:
             server, ledger = self._settings.server, parts.ledger
-            return Front(server, handler, ledger, lambda: parts.draining, places, fast)
+            return Front(server, handler, ledger, places, fast)
 
         self._fronts = {False: front(Entry(parts).handle, parts.fast)}
         if any(listener.redirect for listener in self._listeners):
@@ -228,6 +228,8 @@ class App:
         ``retiring``: others serve in our place, so that we are as ready as ever.
         """
         self.parts.draining = True
+        for front in self._fronts.values():
+            front.is_draining = True
         self.parts.stopping = not retiring
         self._stop_accepting()
         self.parts.streams.end_all()

@@ -124,10 +124,10 @@ class Auth:
         if reason is not None:
             self._audit.denied(visit, reason, opened.session.identity)
             return reason
-        visit.cookies += await self._sessions.renewed(opened, visit.pairs, visit.now)
+        visit.carry(*await self._sessions.renewed(opened, visit.pairs, visit.now))
         if single(visit.pairs, self._runtime.names.bounces) is not None:
             # The session cookie came back: this browser is in no loop.
-            visit.cookies.append(self._runtime.jar.remove(self._runtime.names.bounces))
+            visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))
         return opened
 
     def denied(self, visit: Visit, opened: Opened) -> Reason | None:

@@ -75,7 +75,7 @@ class ClientConnection(asyncio.Protocol):
         return (
             request is not None
             and request.keep_alive
-            and not (self.is_last or self.front.is_draining())
+            and not (self.is_last or self.front.is_draining)
         )
 
     def write(self, data: bytes) -> None:

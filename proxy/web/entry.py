@@ -116,7 +116,7 @@ class Entry:
         if route.access is not Access.PUBLIC:
             opened = await parts.sessions.find(visit.pairs, visit.now)
             if opened is None and visit.kind is Kind.NAVIGATION:
-                visit.cookies += self._runtime.jar.clear_broken(visit.pairs)
+                visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
         verdict = self._judge.decide(visit, route, opened)
         if isinstance(verdict, Refresh) and opened is not None:
             opened = await self._refreshed(visit, opened)
@@ -139,7 +139,7 @@ class Entry:
             return opened
         fresh = await self._parts.refresher.refresh(opened, visit.now)
         if fresh is None:
-            visit.cookies += self._runtime.jar.clear_broken(visit.pairs)
+            visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
         return fresh
 
     async def _forward(
@@ -147,10 +147,10 @@ class Entry:
     ) -> web.StreamResponse:
         if opened is not None:
             visit.subject = opened.session.identity.subject
-            visit.cookies += await self._parts.sessions.renewed(opened, visit.pairs, visit.now)
+            visit.carry(*await self._parts.sessions.renewed(opened, visit.pairs, visit.now))
             if single(visit.pairs, self._runtime.names.bounces) is not None:
                 # The session cookie came back: this browser is in no loop.
-                visit.cookies.append(self._runtime.jar.remove(self._runtime.names.bounces))
+                visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))
         return await self._parts.upstreams.send(visit, route, opened)
 
     def _deny(self, visit: Visit, reason: Reason, opened: Opened | None) -> web.StreamResponse:

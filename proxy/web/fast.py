@@ -29,7 +29,7 @@ from proxy.web.sessions import Minted, Opened, Sessions
 from proxy.web.upstream import Plan, Upstreams
 from proxy.web.visit import Visit
 from proxy.wire.connection import Connection
-from proxy.wire.exchange import BODYLESS, BrokenResponse, Exchange, Stage, connection_line
+from proxy.wire.exchange import BrokenResponse, Exchange, Stage, connection_line
 from proxy.wire.forward import SAFE
 from proxy.wire.http1 import read_block
 from proxy.wire.inbound import Request
@@ -58,9 +58,9 @@ class Lines:
 class Hot:
     """What is known of a request that came before, byte for byte, from the same address.
 
-    ``opened`` is the session that it was last let in with, ``before`` and ``after`` the upstream's
-    head around the request id. All are asked for each time: for another session, or a newer JWT,
-    they are made again.
+    ``opened`` is the session that it was last let in with, when ``endings`` sessions had ended;
+    ``before`` and ``after`` are the upstream's head around the request id. For another session, or
+    a newer JWT, they are made again.
     """
 
     peer: str
@@ -73,6 +73,7 @@ class Hot:
     plan: Plan | None = None
     opened: Opened | None = None
     minted: Minted | None = None
+    endings: int = -1
     before: bytes = b""
     after: bytes = b""
 
@@ -158,7 +159,7 @@ class FastLane:
         end: int,
     ) -> bool:
         sessions, opened, now = self._sessions, hot.opened, visit.now
-        if opened is None or now >= opened.good_until or sessions.has_ended(opened.session.id):
+        if opened is None or now >= opened.good_until or hot.endings != sessions.endings:
             is_public = route.access is Access.PUBLIC
             opened = None if is_public else sessions.at_hand(hot.lines.key, now)
             may_be_nobody = is_public or (route.access is Access.OPTIONAL and not hot.lines.ours)
@@ -167,6 +168,7 @@ class FastLane:
             is_new = hot.plan is None or opened is not hot.opened
             if is_new and not self._admit(visit, hot, route, opened):
                 return False
+            hot.endings = sessions.endings
         minted, plan = hot.minted, cast(Plan, hot.plan)
         if opened is not None:
             visit.subject = opened.session.identity.subject
@@ -208,10 +210,11 @@ class FastLane:
         request, sessions, opened, now = visit.request, self._sessions, hot.opened, visit.now
         if request.method != "GET" or request.length or not connection.keep_alive:
             return False
-        if opened is None or now >= opened.good_until or sessions.has_ended(opened.session.id):
+        if opened is None or now >= opened.good_until or hot.endings != sessions.endings:
             opened = sessions.at_hand(hot.lines.key, now)
             if opened is None or not self._admit_auth(visit, hot, opened):
                 return False
+            hot.endings = sessions.endings
         minted = hot.minted
         if minted is None or now >= minted.renew_at:
             hot.minted = minted = self._auth.minted(opened, now)
@@ -252,22 +255,23 @@ class Run(Exchange):
         idle: Connection,
         data: bytes,
     ) -> None:
-        super().__init__(plan.pool, idle, plan.method, downstream)
+        # As super().__init__ does: one is made for each request.
+        self._pool = plan.pool
+        self.connection = idle
+        self._method = plan.method
+        self._client = self._downstream = downstream
         self._lane = lane
-        self._downstream = downstream
         self._visit = visit
         self._hot = hot
         self._data = data
 
     def start(self, body: bytes) -> None:
         """Send the request."""
-        hot, ours = self._hot, self._visit.id.encode()
+        hot, rest = self._hot, b"\r\n"
         if body or self._method in BODY_EXPECTED:
             self._has_body = True
-            body = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        else:
-            body = b"\r\n"
-        self.begin(b"%b%b%b%b" % (hot.before, ours, hot.after, body), None)
+            rest = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        self.begin(b"".join((hot.before, self._visit.id.encode(), hot.after, rest)), None)
 
     def lost(self) -> None:
         """The client has gone."""
@@ -276,49 +280,38 @@ class Run(Exchange):
 
     def _progress(self) -> None:
         """The usual case in one step: a whole answer of a known length, and a client that waits."""
-        reader = self.connection.reader
-        head = reader.head
-        if (
-            self.stage is not Stage.WAITING
-            or head is None
-            or reader.length is None
-            or not reader.complete
-            or head.status in BODYLESS
-            or self._method == b"HEAD"
-        ):
+        if self.stage is not Stage.WAITING or not self.connection.reader.is_whole:
             super()._progress()
             return
         try:
-            self._write_whole(head, reader.length)
+            self._write_whole(self.connection)
         except BaseException as error:
             self._fail(error)
 
-    def _write_whole(self, head: ResponseHead, length: int) -> None:
-        downstream, visit, lane = self._downstream, self._visit, self._lane
-        lines = lane.upstreams.returned(head, self._hot.route)
-        keep = downstream.keep_alive
-        downstream.write(
-            b"%bX-Request-Id: %b\r\nContent-Length: %d\r\n%b\r\n%b"
-            % (
-                lines,
-                visit.id.encode(),
-                length,
-                connection_line(keep, downstream.http11),
-                self.connection.take(),
-            )
-        )
+    def _write_whole(self, connection: Connection) -> None:
+        downstream, visit, lane, reader = (
+            self._downstream, self._visit, self._lane, connection.reader
+        )  # fmt: skip
+        head = cast(ResponseHead, reader.head)
+        returned = lane.upstreams.returned(head, self._hot.route)
+        keep, visit.sent = downstream.keep_alive, reader.buffered
+        end = returned.end if keep and downstream.http11 else b""
+        if not end:
+            line = connection_line(keep, downstream.http11)
+            end = b"\r\nContent-Length: %d\r\n%b\r\n" % (visit.sent, line)
+            if not line:
+                returned.end = end
+        downstream.write(b"".join((returned.lines, visit.id.encode(), end, reader.take())))
         self.stage = Stage.DONE
-        self.connection.on_progress = downstream.exchange = None
-        self._pool.release(self.connection)
-        visit.sent = length
+        connection.on_progress = downstream.exchange = None
+        self._pool.release(connection)
         downstream.is_last = not keep
         lane.ledger.end(downstream, visit, head.status)
         downstream.answered()
 
     def render(self, head: ResponseHead) -> list[tuple[bytes, bytes]]:
-        lines = self._lane.upstreams.returned(head, self._hot.route)
-        fields = read_block(lines.partition(b"\r\n")[2])
-        return [*fields, (b"X-Request-Id", self._visit.id.encode())]
+        lines = self._lane.upstreams.returned(head, self._hot.route).lines
+        return read_block(lines.partition(b"\r\n")[2] + self._visit.id.encode() + b"\r\n")
 
     def over(self) -> None:
         downstream, visit, outcome = self._downstream, self._visit, self.outcome

@@ -6,7 +6,7 @@ import asyncio
 import json
 import resource
 import select
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import inf
@@ -64,7 +64,6 @@ class Front:
         settings: ServerSettings,
         handler: Handler,
         ledger: Ledger,
-        is_draining: Callable[[], bool],
         places: Places,
         fast: FastLane | None = None,
     ) -> None:
@@ -74,7 +73,7 @@ class Front:
             HeadLimits(settings.max_url_size, settings.max_header_size, settings.max_headers)
         )
         self.fast = fast
-        self.is_draining = is_draining
+        self.is_draining = False
         self._ledger = ledger
         self.connections: set[ClientConnection] = set()
         loop = asyncio.get_running_loop()

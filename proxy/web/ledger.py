@@ -85,7 +85,7 @@ class Ledger:
         told = visit.told or self.where(visit) + self.who(visit.subject)
         if visit.reason:
             told += self._log.part(reason=str(visit.reason))
-        self._log.access(status, seconds * 1000, visit.id, told)
+        self._log.access(visit.now + seconds, status, seconds * 1000, visit.id, told)
 
     def where(self, visit: Visit) -> str:
         """The piece of the line that says what was asked, and by whom."""

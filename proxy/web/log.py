@@ -17,6 +17,7 @@ from proxy.web.sink import Sink
 _NOTHING_ODD: Final = re.compile(r"[ !#-\[\]-~]*")
 _LONGEST_PATH: Final = 480
 _LONGEST_MESSAGE: Final = 1000
+_MOST_WAITING: Final = 10_000
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Between a name and its value, as in a query, a header, JSON, a repr, or any of them escaped.
 _IS: Final = (
@@ -85,34 +86,44 @@ class Log:
         self._clock = clock
         self._json = style == "json"
         self._level = _LEVELS[level]
-        self._access = access
+        self._wants_access = access and self._level <= _LEVELS["info"]
         self._worker: dict[str, object] = {"worker": worker} if worker else {}
         self._tail = self.part(**self._worker)
         self._lines: list[str] = []
         self._second, self._rendered = -1, ""
+        self._tick, self._begin = -1, ""
         self.schedule: Callable[[], None] = self.flush
         self.dropped = 0
         self.on_loss: Callable[[int], None] = lambda lines: None
 
-    def access(self, status: int, ms: float, request_id: str, rest: str) -> None:
-        """The line of one finished request; ``rest`` is made of what ``part`` gives.
+    def access(self, at: float, status: int, ms: float, request_id: str, rest: str) -> None:
+        """The line of one request, finished ``at``; ``rest`` is made of what ``part`` gives.
 
         It holds no query, cookie or token.
         """
-        if not self._access or self._level > 20:
+        if not self._wants_access:
             return
+        tick = int(at * 1000)
+        if tick != self._tick:
+            self._tick, self._begin = tick, self._opening(at)
         if self._json:
             line = (
-                f'{{"time": "{self._stamp()}", "level": "info", "event": "access", '
-                f'"status": {status}, "ms": {ms:.1f}, "request_id": "{request_id}"'
+                f'{self._begin}{status}, "ms": {ms:.1f}, "request_id": "{request_id}"'
                 f"{rest}{self._tail}}}"
             )
         else:
-            line = (
-                f"{self._stamp()} info access status={status} ms={ms:.1f} "
-                f"request_id={request_id}{rest}{self._tail}"
-            )
-        self._add(line)
+            line = f"{self._begin}{status} ms={ms:.1f} request_id={request_id}{rest}{self._tail}"
+        lines = self._lines
+        if 0 < len(lines) <= _MOST_WAITING:
+            lines.append(line)
+        else:
+            self._add(line)
+
+    def _opening(self, at: float) -> str:
+        """How the access lines of one millisecond begin."""
+        if self._json:
+            return f'{{"time": "{self._stamp(at)}", "level": "info", "event": "access", "status": '
+        return f"{self._stamp(at)} info access status="
 
     def part(self, **fields: object) -> str:
         """A piece of an access line, to be made once and used often."""
@@ -140,7 +151,7 @@ class Log:
         self._put("error", redact(words), fields)
 
     def _put(self, level: str, event: str, fields: dict[str, object]) -> None:
-        stamp = self._stamp()
+        stamp = self._stamp(self._clock())
         if self._worker:
             fields = fields | self._worker
         if self._json:
@@ -152,16 +163,15 @@ class Log:
 
     def _add(self, line: str) -> None:
         lines = self._lines
-        if len(lines) > 10_000:
+        if len(lines) > _MOST_WAITING:
             self._lose(1)
             return
         lines.append(line)
         if len(lines) == 1 or not self._can_wait:
             self._arrange()
 
-    def _stamp(self) -> str:
-        """Now, as RFC 3339 with milliseconds; the whole second is rendered once."""
-        now = self._clock()
+    def _stamp(self, now: float) -> str:
+        """As RFC 3339 with milliseconds; the whole second is rendered once."""
         second = int(now)
         if second != self._second:
             self._second = second

@@ -63,6 +63,8 @@ class Sessions:
         self._tell = tell
         self._opened: Lru[bytes, Opened] = Lru(_CACHED)
         self._ended: Lru[str, float] = Lru(_ENDED)
+        self.endings = 0
+        """How many were marked as ended: while it stays, nobody need be asked about again."""
         self._refreshed: Lru[str, Opened] = Lru(_CACHED)
 
     async def find(self, pairs: Sequence[tuple[bytes, bytes]], now: float) -> Opened | None:
@@ -197,6 +199,7 @@ class Sessions:
     def mark_ended(self, session_id: str, expires_at: float) -> None:
         """It has been ended, here or by another process."""
         self._ended.put(session_id, expires_at)
+        self.endings += 1
 
 
 def _digest(value: str) -> bytes:

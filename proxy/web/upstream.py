@@ -53,12 +53,16 @@ class Prepared:
     render: Render
 
 
-@dataclass(frozen=True, slots=True)
-class _Returned:
-    """A response's lines, as routes to ``route`` return them."""
+@dataclass(slots=True)
+class Returned:
+    """A response's lines, as routes to ``route`` return them.
+
+    ``end`` is what follows the request id when the body's length is known and the connection stays.
+    """
 
     route: Route | None
     lines: bytes
+    end: bytes = b""
 
 
 class Upstreams:
@@ -113,13 +117,13 @@ class Upstreams:
             return b"\r\n"
         return b"\r\n" + (minted.with_bearer if route.authorization == "replace" else minted.block)
 
-    def returned(self, head: ResponseHead, route: Route | None) -> bytes:
+    def returned(self, head: ResponseHead, route: Route | None) -> Returned:
         """The first line and the upstream's header lines as the client gets them; remembered."""
-        if isinstance(head.memo, _Returned) and head.memo.route is route:
-            return head.memo.lines
+        if isinstance(head.memo, Returned) and head.memo.route is route:
+            return head.memo
         lines = status_line(head) + header_block(self._incoming(head, route))
-        head.memo = _Returned(route, lines)
-        return lines
+        head.memo = known = Returned(route, lines + _REQUEST_ID)
+        return known
 
     def _incoming(self, head: ResponseHead, route: Route | None) -> list[Header]:
         headers = self._runtime.headers.incoming(head.headers)

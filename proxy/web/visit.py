@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -14,29 +13,37 @@ from proxy.session.cookies import read_pairs
 from proxy.wire.inbound import Request
 
 
-@dataclass(slots=True)
 class Visit:
     """A request, its target, and what is to be said about it in the end.
 
-    ``now`` is Unix seconds at arrival, ``since`` the same by the event loop's clock.
+    ``now`` is Unix seconds at arrival, ``since`` the same by a clock that never jumps.
     ``cookies`` collects what every answer must set. ``stream`` is aiohttp's view of the same
     request, in the slow lane only. ``told`` is what the log says of it, made before.
     """
 
-    request: Request
-    id: str
-    now: float
-    peer: str
-    since: float = 0.0
+    # What most visits leave as it is: one is made for each request, so as little as may be.
     target: Target | None = None
     pairs: Sequence[tuple[bytes, bytes]] = ()
-    cookies: list[SetCookie] = field(default_factory=list)
+    cookies: Sequence[SetCookie] = ()
     subject: str = ""
     reason: Reason | None = None
     sent: int = 0
     passthrough: bool = False
     stream: web.BaseRequest | None = None
     told: str = ""
+
+    def __init__(
+        self, request: Request, id: str, now: float, peer: str, since: float = 0.0
+    ) -> None:
+        self.request = request
+        self.id = id
+        self.now = now
+        self.peer = peer
+        self.since = since
+
+    def carry(self, *cookies: SetCookie) -> None:
+        """Whatever is answered, it sets these, too."""
+        self.cookies = (*self.cookies, *cookies)
 
     @property
     def goal(self) -> Target:

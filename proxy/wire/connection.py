@@ -113,14 +113,16 @@ class Connection(asyncio.BufferedProtocol):
         """The exchange is over; wait idle for the next one, ``keepalive`` seconds at most."""
         self._busy = False
         self.deadline = self._clock() + keepalive
-        self._resume()
+        if self._reading_paused:
+            self._resume()
 
     def await_more(self, timeout: float) -> None:
         """Read on; the upstream has ``timeout`` seconds for what is to come next.
 
         They begin when the upload (if any) is through.
         """
-        self._resume()
+        if self._reading_paused:
+            self._resume()
         self._patience = timeout
         if not self.uploading:
             self.deadline = self._clock() + timeout
@@ -210,8 +212,11 @@ class Connection(asyncio.BufferedProtocol):
         if reader.buffered > BUFFER_LIMIT or reader.upgraded:
             self.pause()
         # A part of a head or of a trailer wakes nobody, and so does not move the deadline.
-        if reader.buffered or reader.complete or reader.head is not head:
-            self._wake()
+        if reader.complete or reader.buffered or reader.head is not head:
+            self.deadline = inf
+            self._patience = 0.0
+            if self.on_progress is not None:
+                self.on_progress()
 
     def eof_received(self) -> bool:
         if self._open:
@@ -271,7 +276,7 @@ class Connection(asyncio.BufferedProtocol):
             return
 
     def _resume(self) -> None:
-        if self._reading_paused and self._open:
+        if self._open:
             self._reading_paused = False
             self._transport.resume_reading()
 

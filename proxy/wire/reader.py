@@ -6,6 +6,8 @@ beside Transfer-Encoding. What it lets pass and we do not is checked here.
 
 from __future__ import annotations
 
+from typing import cast
+
 import httptools
 
 from proxy.errors import Reason, UpstreamError
@@ -31,6 +33,9 @@ class _Refused(Exception):
 class ResponseReader:
     """Reads the responses of one connection, one after another; ``begin`` comes before each.
 
+    ``is_whole`` marks the usual case: all of it came at once, of a known length, and leaves no
+    question.
+
     ``head`` is set when it is complete, then ``length`` (bytes) or ``chunked`` tell the framing;
     neither means that the end of the stream ends the body. ``excess`` marks bytes that came after
     the response: the connection cannot be trusted any more. After a 101, ``upgraded`` is true and
@@ -40,7 +45,7 @@ class ResponseReader:
     __slots__ = (
         "_chunks", "_headers", "_interim", "_no_body", "_overhead", "_parser", "_reason",
         "_recall", "_stale", "_upgrade", "buffered", "chunked", "complete", "excess", "head",
-        "keep_alive", "length", "received", "upgraded",
+        "is_whole", "keep_alive", "length", "received", "upgraded",
     )  # fmt: skip
 
     def __init__(self, recall: Recall | None = None) -> None:
@@ -62,6 +67,7 @@ class ResponseReader:
         self.head: ResponseHead | None = None
         self.length: int | None = None
         self.chunked = self.complete = self.keep_alive = self.excess = self.upgraded = False
+        self.is_whole = False
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take what arrived, and keep no part of ``data`` itself.
@@ -78,7 +84,9 @@ class ResponseReader:
             if len(data) < RECALLED_SIZE and not (self._no_body or self._upgrade):
                 data = bytes(data)
                 block = data[: data.find(b"\r\n\r\n") + 4]
-                if (known := self._recall.get(block)) and self._fits(known, data, len(block)):
+                known = self._recall.heads.get(block)
+                if known is not None and len(data) - len(block) == known.length:
+                    self._take_whole(known, data, len(block))
                     return
         self.received += len(data)
         self._overhead += len(data)
@@ -98,27 +106,24 @@ class ResponseReader:
             self._overhead = 0
         elif self._overhead > HEAD_LIMIT or len(self._headers) > LINE_LIMIT:
             raise UpstreamError(Reason.UPSTREAM_INVALID, "the response's head is too large")
-        if block and self.complete:
-            self._remember(block, len(data))
+        if block and self.complete and self._is_plain(len(data) - len(block)):
+            self.is_whole = True
+            self._recall.put(block, Known(cast(ResponseHead, self.head), len(data) - len(block)))
 
-    def _fits(self, known: Known, data: bytes, start: int) -> bool:
-        """Take a whole response whose head is known; the parser need not see it."""
+    def _take_whole(self, known: Known, data: bytes, start: int) -> None:
+        """A response that is here as a whole, with a known head: the parser need not see it."""
         length = known.length
-        if len(data) - start != length:
-            return False
         self.received, self.head, self.length = len(data), known.head, length
-        self.keep_alive = self.complete = True
+        self.keep_alive = self.complete = self.is_whole = True
         if length:
             self._chunks, self.buffered = [data[start:]], length
-        return True
 
-    def _remember(self, block: bytes, size: int) -> None:
-        """Only a head that leaves no question: final, of a length, on a connection that lasts."""
-        length, head = self.length, self.head
-        if head is None or length is None or self.excess or self._interim or not self.keep_alive:
-            return
-        if size - len(block) == length and head.status not in _BODYLESS:
-            self._recall.put(block, Known(head, length))
+    def _is_plain(self, came: int) -> bool:
+        """Final, of the length that ``came``, on a connection that lasts."""
+        head = self.head
+        if head is None or self.length != came or self.excess or self._interim:
+            return False
+        return self.keep_alive and head.status not in _BODYLESS
 
     def end(self) -> bool:
         """The stream ended cleanly; return whether that completes the response."""

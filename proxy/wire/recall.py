@@ -20,17 +20,14 @@ class Known:
 class Recall:
     """The newest heads of one upstream, by their bytes."""
 
-    __slots__ = ("_heads",)
+    __slots__ = ("heads",)
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, Known] = {}
-
-    def get(self, block: bytes) -> Known | None:
-        return self._heads.get(block)
+        self.heads: dict[bytes, Known] = {}
 
     def put(self, block: bytes, known: Known) -> None:
         """Remember ``known``; the oldest one is forgotten for it."""
-        heads = self._heads
+        heads = self.heads
         if len(heads) >= _MOST:
             del heads[next(iter(heads))]
         heads[block] = known

@@ -118,7 +118,6 @@ class Loose:
         lane: Lane | None = None,
         handler: Handler = echo,
         trust: Trust | None = None,
-        is_draining: Callable[[], bool] = lambda: False,
         **server: Any,
     ) -> None:
         self.time = 1000.0
@@ -135,7 +134,7 @@ class Loose:
         given = Server(**server)
         log = Log(self.stream, self.clock, "json", "debug")
         self.places = Places(most_clients(given), self.metrics, log, lambda: self.time)
-        self.front = Front(given, handler, self.ledger, is_draining, self.places, fast)
+        self.front = Front(given, handler, self.ledger, self.places, fast)
         self.front.now = lambda: self.time
 
     def client(self, wire: Wire | None = None) -> tuple[ClientConnection, Wire]:

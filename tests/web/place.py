@@ -129,6 +129,7 @@ class Place:
         self.host = urlsplit(self.public).netloc
         self._stack = AsyncExitStack()
         self.log = io.StringIO()
+        self.log_level = "debug"
         self.apps: list[App] = []
 
     async def __aenter__(self) -> Self:
@@ -198,7 +199,7 @@ class Place:
     async def start_proxy(self, **settings: Any) -> App:
         """One more proxy on the same settings, or on changed ones; the newest is asked."""
         self._settings |= settings
-        log = Log(self.log, self.clock, "json", "debug")
+        log = Log(self.log, self.clock, "json", self.log_level)
         app = await self._stack.enter_async_context(App(self.settings(), log, self.world))
         self.apps.append(app)
         return app

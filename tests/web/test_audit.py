@@ -79,8 +79,9 @@ LISTEN = {"listen": "127.0.0.1:0", "private_listen": "127.0.0.1:0"}
 
 
 async def test_audit_lines_are_written_at_every_level() -> None:
-    async with Place() as place:
-        place.app.parts.log._level = 40
+    place = Place()
+    place.log_level = "error"
+    async with place:
         await place.browser().sign_in()
         assert len(place.audited("login")) == 1
         assert place.audited("access") == []

@@ -25,7 +25,8 @@ from tests.web.loose import GET, Lane, Loose, Wire
 async def test_whether_a_connection_is_kept(
     data: bytes, draining: bool, is_last: bool, kept: bool
 ) -> None:
-    async with Loose(lane=Lane(), is_draining=lambda: draining) as loose:
+    async with Loose(lane=Lane()) as loose:
+        loose.front.is_draining = draining
         connection, _ = loose.client()
         if data:
             connection.data_received(data)

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.rules.routes import Route
 from proxy.web.connection import ClientConnection
+from proxy.web.upstream import Returned
 from proxy.web.visit import Visit
 from proxy.wire.message import ResponseHead
 from tests.fakes.scripted import (
@@ -135,7 +136,7 @@ async def test_a_fault_of_ours_is_a_500_with_an_id() -> None:
     async with acting() as scene:
         lane = scene.place.app.parts.fast
 
-        def broken(head: ResponseHead, route: Route | None) -> bytes:
+        def broken(head: ResponseHead, route: Route | None) -> Returned:
             raise RuntimeError("secret detail")
 
         lane.upstreams.returned = broken  # type: ignore[method-assign]

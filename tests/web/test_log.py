@@ -155,7 +155,7 @@ def test_lesser_levels_are_left_out_but_never_an_audit_line(level: str, written:
     log, stream = make(level=level)
     for name in ("debug", "info", "warning", "error"):
         log.event(name, name)
-    log.access(200, 1.0, "id", log.part(path="/"))
+    log.access(1000.0, 200, 1.0, "id", log.part(path="/"))
     log.audit("login", {"sub": "x"})
     events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     access = ["access"] if level in ("debug", "info") else []
@@ -164,7 +164,7 @@ def test_lesser_levels_are_left_out_but_never_an_audit_line(level: str, written:
 
 def test_access_lines_can_be_switched_off() -> None:
     log, stream = make(access=False)
-    log.access(200, 1.0, "id", log.part(path="/"))
+    log.access(1000.0, 200, 1.0, "id", log.part(path="/"))
     assert stream.getvalue() == ""
 
 
@@ -294,7 +294,7 @@ def test_an_access_line_is_put_together_as_any_other(style: str) -> None:
     """Its pieces are made once and used often, which must not show."""
     log, stream = make(style=style)
     fields: dict[str, object] = {"method": "GET", "path": '/a "b" é', "client": "::1"}
-    log.access(200, 1.25, "abc", log.part(**fields) + log.part(sub="alice b"))
+    log.access(FakeClock()(), 200, 1.25, "abc", log.part(**fields) + log.part(sub="alice b"))
     log.event(
         "info",
         "access",
@@ -309,7 +309,7 @@ def test_an_access_line_is_put_together_as_any_other(style: str) -> None:
 def test_whatever_clients_send_a_line_is_one_that_a_pipe_takes_whole(style: str) -> None:
     """A longer one can block whoever writes it: 8 KiB of path, 30 KiB of Host."""
     log, stream = make(style=style)
-    log.access(200, 1.0, "id", log.part(method="GET", path=plain_path("/" + "é" * 8000)))
+    log.access(1000.0, 200, 1.0, "id", log.part(method="GET", path=plain_path("/" + "é" * 8000)))
     log.event("info", "host " + "x" * 30_000)
     log.exception(ValueError("x" * 30_000), "id")
     log.flush()

@@ -61,7 +61,7 @@ def test_what_is_not_whole_is_parsed_as_ever(
 def test_only_a_head_that_leaves_no_question_is_remembered(said: bytes) -> None:
     recall = Recall()
     read(ResponseReader(recall), said)
-    assert recall.get(said[: said.find(b"\r\n\r\n") + 4]) is None
+    assert recall.heads.get(said[: said.find(b"\r\n\r\n") + 4]) is None
 
 
 def test_nothing_is_taken_from_memory_for_an_answer_to_head() -> None:
@@ -77,12 +77,12 @@ def test_large_reads_are_not_copied_to_be_looked_up() -> None:
     size = RECALLED_SIZE
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
     assert read(ResponseReader(recall), head + b"x" * size).complete
-    assert recall.get(head) is None
+    assert recall.heads.get(head) is None
 
 
 def test_the_oldest_is_forgotten() -> None:
     recall = Recall()
     for number in range(300):
         recall.put(b"%d" % number, Known(ResponseHead(200, b"OK", ()), number))
-    assert recall.get(b"0") is None
-    assert recall.get(b"299") == Known(ResponseHead(200, b"OK", ()), 299)
+    assert recall.heads.get(b"0") is None
+    assert recall.heads.get(b"299") == Known(ResponseHead(200, b"OK", ()), 299)
