@@ -61,7 +61,7 @@ _ALIASES: tuple[tuple[Any, Form], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Option:
     """One option: its place, how it is written, and what the declaration says of it."""
 

@@ -42,7 +42,7 @@ class Trouble:
     """A reference without a value: of no matter where the option is set elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Document:
     """``value`` is the content; a key without a value has ``None``."""
 

@@ -23,7 +23,7 @@ _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\]:")
 Place = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sources:
     """What there is to read: the file's name and text, the environment, flags by dotted key."""
 
@@ -47,7 +47,7 @@ class Problem:
         return ": ".join(word for word in words if word)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Entry:
     """The value that won, as written; ``source`` is a variable or a flag, empty for the file."""
 

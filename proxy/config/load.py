@@ -26,7 +26,7 @@ _SHORTEST_REDACTED = 8
 _OPTION = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)(?:\[(\d+)\])?: ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Draft:
     """Settings as far as they are usable: options in ``broken`` have their default instead."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from proxy.config.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EndpointPaths:
     """Absolute paths of our endpoints; ``static`` ends with a slash, the others are exact."""
 

@@ -4,10 +4,9 @@ From each field come its key in the file, ``AUTH_PROXY_SECTION_KEY`` in the envi
 flag ``--section-key``, its checks, and its lines in the generated pages.
 """
 
-from __future__ import annotations
-
+# No "from __future__ import annotations": pydantic would compile each hint again at every start.
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -38,9 +37,16 @@ class Access(StrEnum):
 
 
 class Section(BaseModel):
-    """A frozen group of options; an unknown key is an error."""
+    """A frozen group of options; an unknown key is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    Built with the whole when that is first read, so its default is ``{}``: quicker to load.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
+
+
+_ALONE = ConfigDict(defer_build=False)
+"""For what is also made alone, while requests are served: it is built at once."""
 
 
 def option(default: Any, description: str, **extra: Any) -> Any:
@@ -182,6 +188,8 @@ class EmailVerified(StrEnum):
 
 
 class Groups(Section):
+    model_config = _ALONE
+
     any: Strings = option((), "one of these groups is needed")
     all: Strings = option((), "every one of these groups is needed")
 
@@ -197,7 +205,7 @@ class ClaimRule(Section):
     equals: str | None = option(None, "the claim is exactly this")
 
     @model_validator(mode="after")
-    def _says_something(self) -> ClaimRule:
+    def _says_something(self) -> Self:
         if not self.any_of and not self.all_of and self.equals is None:
             raise ValueError("a claim rule needs any_of, all_of or equals")
         return self
@@ -206,11 +214,13 @@ class ClaimRule(Section):
 class Rule(Section):
     """Conditions on a person; each kind that is given must hold."""
 
+    model_config = _ALONE
+
     email_domains: Strings = option(
         (), "domains: example.org exactly, .example.org for its subdomains, * for any"
     )
     emails: Strings = option((), "addresses let in besides those of email_domains")
-    groups: Groups = option(Groups(), "groups that are needed")
+    groups: Groups = option({}, "groups that are needed")
     claims: tuple[ClaimRule, ...] = option((), "conditions on other claims")
     acr_values: Strings = option((), "authentication context classes that are strong enough")
 
@@ -330,6 +340,8 @@ class Forwarding(Section):
 
 
 class Route(Section):
+    model_config = _ALONE
+
     path: RoutePath = option(
         ..., "'/ping' is exactly that; '/api/*' is /api and all below it", examples=["/api/*"]
     )
@@ -339,7 +351,7 @@ class Route(Section):
     access: Access = option(
         Access.REQUIRED, "required; optional (identity if there is one); public (never any)"
     )
-    rule: Rule = option(Rule(), "further conditions, besides the global access rules")
+    rule: Rule = option({}, "further conditions, besides the global access rules")
     authorization: Literal["keep", "strip", "replace"] = option(
         "keep", "the Authorization header: keep, strip, or replace by the identity JWT"
     )
@@ -372,17 +384,17 @@ class Settings(Section):
     upstream: Upstreams = option(
         (), "where requests go: http://app:8501, unix:/run/app.sock, or a list of such"
     )
-    provider: Provider = option(Provider(), "the OpenID provider")
-    cookie: Cookie = option(Cookie(), "our cookies")
-    access: AccessRules = option(AccessRules(), "who may come in")
-    session: SessionSettings = option(SessionSettings(), "how long a sign-in lasts")
-    identity: IdentityJwt = option(IdentityJwt(), "the signed identity that upstreams get")
-    headers: Headers = option(Headers(), "the other headers that upstreams get")
+    provider: Provider = option({}, "the OpenID provider")
+    cookie: Cookie = option({}, "our cookies")
+    access: AccessRules = option({}, "who may come in")
+    session: SessionSettings = option({}, "how long a sign-in lasts")
+    identity: IdentityJwt = option({}, "the signed identity that upstreams get")
+    headers: Headers = option({}, "the other headers that upstreams get")
     routes: tuple[Route, ...] = option((), "paths that differ from the rest")
-    claims: Claims = option(Claims(), "which claim becomes what")
-    login: Login = option(Login(), "the sign-in flow")
-    paths: Paths = option(Paths(), "paths of our endpoints, if the provider knows others")
-    server: Server = option(Server(), "listening")
-    forwarding: Forwarding = option(Forwarding(), "how upstreams are spoken to")
-    auth: Auth = option(Auth(), "authentication as a whole")
-    log: Log = option(Log(), "what is written to standard error")
+    claims: Claims = option({}, "which claim becomes what")
+    login: Login = option({}, "the sign-in flow")
+    paths: Paths = option({}, "paths of our endpoints, if the provider knows others")
+    server: Server = option({}, "listening")
+    forwarding: Forwarding = option({}, "how upstreams are spoken to")
+    auth: Auth = option({}, "authentication as a whole")
+    log: Log = option({}, "what is written to standard error")

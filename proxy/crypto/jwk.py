@@ -31,7 +31,7 @@ _RSA_BITS = range(2048, 16385)
 _MOST_KEYS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class VerificationKey:
     """A public key and the algorithms that it may verify; ``kid`` is empty when it has none."""
 
@@ -40,7 +40,7 @@ class VerificationKey:
     algorithms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class VerificationKeys:
     """The usable keys of a JWKS, in its order."""
 

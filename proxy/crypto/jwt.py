@@ -51,7 +51,7 @@ class UnknownKey(JwtInvalid):
     """None of the keys at hand signed the token; keys fetched afresh might have."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Verified:
     """Header and claims of a token whose signature is good. Only ``verify`` makes one."""
 
@@ -137,7 +137,7 @@ def _good(token: str, key: PublicKey | bytes, algorithm: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Signer:
     """A key that signs JWTs. ``kid`` is the RFC 7638 thumbprint; a shared secret has none.
 

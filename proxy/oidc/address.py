@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 # the characters of an RFC 5322 atom and the dot, or anything non-ASCII (RFC 6531): no spaces,
-# quotes, brackets or commas, which let one address look like another, or like two
-_LOCAL = re.compile(
-    r"[a-z0-9.!#$%&'*+/=?^_`{|}~\-\u00a1-\ud7ff\uf900-\ufffd\U00010000-\U000effff]+"
-)
+# quotes, brackets or commas, which let one address look like another, or like two; a text, which
+# ``re`` compiles at the first sign-in: half as long as all other patterns that are ours together
+_LOCAL = r"[a-z0-9.!#$%&'*+/=?^_`{|}~\-\u00a1-\ud7ff\uf900-\ufffd\U00010000-\U000effff]+"
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]")
 _LONGEST = 254
@@ -25,7 +24,7 @@ def normalise_email(value: object) -> str:
         return ""
     local, _, domain = value.strip(" ").partition("@")
     local = local.translate(_LOWER)
-    if not _LOCAL.fullmatch(local) or _INVISIBLE.search(local):
+    if not re.fullmatch(_LOCAL, local) or _INVISIBLE.search(local):
         return ""
     ascii_domain = normalise_domain(domain)
     address = f"{local}@{ascii_domain}"

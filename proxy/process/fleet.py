@@ -22,7 +22,7 @@ _DEAF: Final = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.S
 _PLAIN: Final = frozenset({signal.SIGTERM, signal.SIGCHLD})
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Worker:
     """A running worker; times are those of the supervisor's clock."""
 

@@ -28,7 +28,7 @@ OpenLog = Callable[[Settings, int], Log]
 """Settings and the number of a worker, 0 for none → the log of a process."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Handed:
     """What a worker gets from its supervisor.
 
@@ -43,7 +43,7 @@ class Handed:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Generation:
     """All that workers of one configuration have in common. Numbers go up from 1."""
 

@@ -11,7 +11,7 @@ from proxy.web.activation import Activation
 from proxy.web.listeners import Listener, bind, close_all
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Shares:
     """For each address a group of sockets, at least one for each worker.
 

@@ -35,7 +35,7 @@ _HURRY: Final = 0.7
 _IDLE: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Orders:
     """What the supervisor works with. ``reread`` gives the configuration as it is now.
 

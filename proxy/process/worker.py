@@ -23,7 +23,7 @@ from proxy.web.metrics import Metrics
 _PUBLISH_EVERY = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Assignment:
     """What a worker is to do, and with what."""
 

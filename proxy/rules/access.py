@@ -68,7 +68,7 @@ class Condition:
         return any(domain.endswith(parent) and domain != parent for parent in self.subdomains)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rules:
     """The global conditions and a route's own; both must hold."""
 

@@ -20,7 +20,7 @@ _LARGEST_CLAIM = 1024  # bytes of JSON
 _LARGEST_GROUPS = 3000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Assertion:
     """What every identity JWT of this proxy says; ``ttl`` in seconds."""
 

@@ -76,7 +76,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_EXTRA: Final = 2048
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HeaderPolicy:
     """The header names of this proxy, compiled. ``our_cookie`` tells our cookies by name."""
 

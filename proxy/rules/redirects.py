@@ -16,7 +16,7 @@ _AUTHORITY: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Redirects:
     """``public_url`` without trailing slash; ``hosts`` as ``login.redirect_hosts``.
 

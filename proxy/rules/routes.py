@@ -33,7 +33,7 @@ class Endpoint(Enum):
     STATIC = "static"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Route:
     """Where a request goes and who may send it there.
 
@@ -77,7 +77,7 @@ def _rest(raw_path: str, base: str) -> str:
     return raw_path[position:]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Routes:
     """All routes, compiled: ours by exact path, upstreams by exact path or longest prefix.
 

@@ -44,7 +44,7 @@ UNIX_PEER: Final = "unix:"
 """Stands for the address of a client on a unix socket, which has none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trust:
     """Whom to believe and what to answer for; made from the settings at start.
 

@@ -38,7 +38,7 @@ def read_pairs(lines: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CookieNames:
     """The names of our cookies, all beginning with ``base``."""
 
@@ -93,7 +93,7 @@ def join(pairs: Pairs, names: CookieNames) -> list[str]:
     return [value.decode() for value in candidates if value and value.isascii()]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Jar:
     """How our cookies are set."""
 

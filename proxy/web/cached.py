@@ -15,7 +15,7 @@ _RETRY: Final = 5.0
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Flight:
     """A fetch under way; ``complete`` unless whoever made it was cancelled."""
 

@@ -18,7 +18,7 @@ LARGEST_ANSWER: Final = 1024 * 1024
 _AT_ONCE: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reply:
     """What came back, whole."""
 

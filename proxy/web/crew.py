@@ -15,7 +15,7 @@ def _nobody(news: News) -> None:
     """There are no others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Crew:
     """Of one worker; by default it is alone.
 

@@ -38,7 +38,7 @@ from proxy.wire.message import BODY_EXPECTED, ResponseHead
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\nServer: auth-proxy\r\nX-Request-Id: "
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Lines:
     """What header lines say that came before from the same address, whatever the path.
 
@@ -54,7 +54,7 @@ class Lines:
     admitted: dict[int, Opened] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Hot:
     """What is known of a request that came before, byte for byte, from the same address.
 

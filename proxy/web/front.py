@@ -28,7 +28,7 @@ WATCH: Final = 0.05
 _SPARE_FILES: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FrontLimits:
     """In seconds, and bytes a second."""
 

@@ -27,7 +27,7 @@ from proxy.web.sockets import (
 _EVERY: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Listener:
     """A socket that listens. ``name`` is the address as the settings have it.
 
@@ -141,7 +141,7 @@ def _wanted(server: Server) -> Iterator[tuple[str, str, bool, bool]]:
     yield from (("server.private_listen", name, False, True) for name in server.private_listen)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Binding:
     server: Server
     reuse_port: bool

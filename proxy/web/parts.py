@@ -36,7 +36,7 @@ from proxy.web.streams import Streams
 from proxy.web.upstream import Upstreams
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class World:
     """Time and randomness, handed in: ``clock`` gives Unix seconds, ``random`` n bytes."""
 
@@ -48,7 +48,7 @@ class World:
         return secrets.token_urlsafe(32)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Parts:
     """The rooms' inhabitants; ``draining`` turns true once, when the process ends, ``stopping``
     when nobody takes its place."""

@@ -23,7 +23,7 @@ from proxy.session.cookies import CookieNames, Jar
 from proxy.session.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Runtime:
     """Everything that is known before the first request."""
 
@@ -51,7 +51,7 @@ class Runtime:
         return self.settings.public_url + path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Made:
     """Secrets that all processes of a proxy have in common, whenever they start.
 

@@ -17,7 +17,7 @@ _CACHED = 4096
 _ENDED = 65536
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Minted:
     """Identity headers for one audience, good until ``renew_at`` (Unix seconds).
 
@@ -33,7 +33,7 @@ class Minted:
     forward_auth: bytes = b""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Opened:
     """A session in hand, and what was made from it."""
 

@@ -34,7 +34,7 @@ _SHARED_HEADERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """Where a request goes, and its header lines but for ours; a pure function of its bytes."""
 
@@ -44,7 +44,7 @@ class Plan:
     block: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prepared:
     """A request as the upstream shall see it, where it goes, and what the client gets back."""
 

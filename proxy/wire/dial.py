@@ -13,7 +13,7 @@ from proxy.wire.connection import Connection
 from proxy.wire.failures import why
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Tls:
     """How an https upstream is spoken to.
 

@@ -26,7 +26,7 @@ _START = re.compile(rb"[A-Z][A-Z-]{0,31} [^ \x00-\x1f\x7f]+ HTTP/1\.[01]")
 _VERSION = re.compile(rb".* HTTP/\d+(\.\d+)?")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Block:
     """Header lines that have been read; ``memo`` as in ``Request``."""
 
@@ -36,7 +36,7 @@ class Block:
     memo: object = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Request:
     """A request's head, byte-exact; ``target`` is the raw request target.
 
@@ -58,7 +58,7 @@ class Request:
     block: Block | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HeadLimits:
     """In bytes, and a number of lines. ``remembered`` heads are known again without a parser."""
 

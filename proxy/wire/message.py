@@ -10,7 +10,7 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 """Names and values, byte-exact and in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RequestHead:
     """A request as the upstream should see it; ``target`` is the raw request target.
 
@@ -38,7 +38,7 @@ class ResponseHead:
     memo: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Body:
     """A request's body: ``ready`` has arrived already and leaves with the head, then ``chunks``.
 

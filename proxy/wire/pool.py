@@ -31,7 +31,7 @@ Slot: TypeAlias = None
 Grant: TypeAlias = Connection | Slot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Limits:
     """How long (seconds) and how many; ``idle_timeout`` is for silence in the middle of a body.
 
@@ -49,7 +49,7 @@ class Limits:
     dns_ttl: float = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Seat:
     """Where a connection leads, until when it is reused, and whether that has ended early."""
 

@@ -19,7 +19,7 @@ from proxy.wire.pool import Pool
 _UPGRADE = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Upgraded:
     """A handshake that both sides agreed to; ``tail`` is what the upstream has sent since.
 

@@ -19,7 +19,7 @@ _ITEM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Words:
     """What happened, in a line and in a sentence or two, and what the reader can do."""
 
@@ -28,7 +28,7 @@ class Words:
     advice: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Language:
     """One language file: ``tag`` is its name (BCP 47), ``direction`` is ``ltr`` or ``rtl``."""
 
