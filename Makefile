@@ -38,7 +38,7 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || scripts/need nginx-light
-	@scripts/need wrk
+	@scripts/need wrk redis-server
 	@$(BIN)/python -m compileall -q proxy  # as in an installation: starts are measured as well
 	@exec $(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY))

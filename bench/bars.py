@@ -13,6 +13,7 @@ from bench.contenders import (
     NGINX_STREAMING,
     OAUTH2_PROXY,
     TWO_WORKERS,
+    WITH_REDIS,
 )
 from bench.model import (
     ADDED_50,
@@ -97,6 +98,14 @@ _FASTER_NGINX = (NGINX, NGINX_STREAMING)
 BARS = (
     Bar("small GET, of nginx", "get", ratio(REQUESTS, NGINX), 0.50, True, "×"),
     Bar("small GET, of oauth2-proxy", "get", ratio(REQUESTS, OAUTH2_PROXY), 10, True, "×"),
+    Bar(
+        "small GET with sessions in Redis, of those in the cookie",
+        "get-redis",
+        ratio(REQUESTS, AUTH_PROXY, subject=WITH_REDIS),
+        0.8,
+        True,
+        "×",
+    ),
     Bar("forward-auth, of nginx's return", "auth", ratio(REQUESTS, NGINX_RETURN), 0.35, True, "×"),
     Bar("forward-auth, of oauth2-proxy", "auth", ratio(REQUESTS, OAUTH2_PROXY), 5, True, "×"),
     Bar(

@@ -16,6 +16,7 @@ _APACHE_MODULES = Path("/usr/lib/apache2/modules")
 
 AUTH_PROXY = "auth-proxy"
 TWO_WORKERS = "auth-proxy with 2 workers"
+WITH_REDIS = "auth-proxy with Redis"
 NGINX = "nginx"
 NGINX_STREAMING = "nginx without buffering"
 NGINX_RETURN = "nginx return"
@@ -87,21 +88,24 @@ def _nginx_as(name: str, template: str, **values: str) -> Contender:
     return Contender(name, key, template, _nginx, "nginx", _nginx_version, values=values)
 
 
-def _ours(name: str, key: str, server: str) -> Contender:
+def _ours(name: str, key: str, server: str = "", session: str = "") -> Contender:
     def version() -> str:
         return version_of(sys.executable, "-m", "proxy", "--version")
 
     command, program = _auth_proxy, sys.executable
-    values = {"server": server}
+    values = {"server": server, "session": session}
     return Contender(name, key, "auth-proxy.yml", command, program, version, True, values)
 
 
 STREAMING = "proxy_buffering off; proxy_request_buffering off;"
+# "{redis}" becomes the port of the Redis that runs meanwhile.
+IN_REDIS = "session: {store: redis}\nredis: {url: redis://127.0.0.1:{redis}/0}"
 
 CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
     for contender in (
-        _ours(AUTH_PROXY, "auth-proxy", ""),
+        _ours(AUTH_PROXY, "auth-proxy"),
+        _ours(WITH_REDIS, "auth-proxy-redis", session=IN_REDIS),
         _ours(TWO_WORKERS, "auth-proxy-two", "workers: 2"),
         _nginx_as(NGINX, "nginx.conf", buffering=""),
         _nginx_as(NGINX_STREAMING, "nginx.conf", buffering=STREAMING),

@@ -18,7 +18,7 @@ from typing import Self
 from bench.browser import Browser
 from bench.contenders import CONTENDERS, Contender, fill, find, present
 from bench.machine import Cores
-from bench.model import ScenarioFailed
+from bench.model import NotYet, ScenarioFailed
 from bench.processes import Process, free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +69,7 @@ class Place:
     def _start(self) -> None:
         name = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="auth-proxy-bench-"))
         self.dir = Path(name)
-        fixed = ("provider", "upstream", "streams")
+        fixed = ("provider", "upstream", "streams", "redis")
         names = [*fixed, *(f"{kind} {c}" for c in CONTENDERS for kind in ("port", "metrics"))]
         ports = zip(names, free_ports(len(names)), strict=True)
         self._ports = {name: str(port) for name, port in ports}
@@ -122,6 +122,10 @@ class Place:
     def config_of(self, contender: Contender) -> Path:
         """Its configuration file, written."""
         is_ours = contender.template == "auth-proxy.yml"
+        own = {
+            name: value.replace("{redis}", self._ports["redis"])
+            for name, value in (contender.values or {}).items()
+        }
         values = {
             "name": contender.key,
             "port": self._ports[f"port {contender.name}"],
@@ -129,7 +133,7 @@ class Place:
             "client_id": contender.key,
             "secret": self._cookie_secret if is_ours else self._secret,
             "user": self._user(contender),
-            **(contender.values or {}),
+            **own,
         }
         return self._write(contender.template, f"{contender.key}.conf", values)
 
@@ -172,6 +176,19 @@ class Place:
         """Those of the named contenders that are on this machine, all at once, idle."""
         with ExitStack() as stack:
             yield [stack.enter_context(self.running(name)) for name in names if self.has(name)]
+
+    @contextmanager
+    def redis(self) -> Iterator[None]:
+        """A Redis on the core of the load, which keeps nothing on disk."""
+        program = find("redis-server")
+        if not program:
+            raise NotYet("there is no redis-server on this machine")
+        where = ("--port", self._ports["redis"], "--bind", "127.0.0.1", "--dir", str(self.dir))
+        command = (program, *where, "--save", "", "--appendonly", "no")
+        log = self.dir / "redis.log"
+        with Process(command, self.cores.load, log, ROOT) as process:
+            process.listens(int(self._ports["redis"]))
+            yield
 
     @property
     def direct(self) -> Subject:

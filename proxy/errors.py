@@ -64,12 +64,15 @@ class Reason(StrEnum):
     # ours
     CROSS_SITE = "cross_site"
     LOGOUT_STATE_MISMATCH = "logout_state_mismatch"
+    LOGOUT_REQUEST_INVALID = "logout_request_invalid"
     SESSION_TOO_LARGE = "session_too_large"
     STORE_UNAVAILABLE = "store_unavailable"
     INTERNAL = "internal_error"
     # not failures: the audit line of a good outcome
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
+    SIGNED_OUT_BY_PROVIDER = "signed_out_by_provider"
+    SESSION_ENDED = "session_ended"
 
 
 class ProxyError(Exception):

@@ -50,7 +50,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("web/",),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
-    "redis": ("session/redis.py",),
+    "redis": ("session/redis_client.py",),
     "tomllib": ("config/",),
     "uvloop": ("cli/", "process/worker.py", "demo/run.py"),
     "yaml": ("config/",),
@@ -60,13 +60,12 @@ DOORS: dict[str, tuple[str, ...]] = {
 ENVIRONMENT = ("cli/",)
 WALL_CLOCK = ("cli/", "web/app.py", "web/parts.py", "demo/provider.py", "demo/playground.py")
 ASYNC = (
+    "cli/sessions.py",
     "process/worker.py",
     "web/",
     "wire/",
     "demo/",
-    "session/store.py",
-    "session/cookie.py",
-    "session/redis.py",
+    "session/",
 )
 PURE = frozenset({"rules", "oidc", "session", "wire", "crypto"})
 LATE_IMPORTS = (
@@ -74,6 +73,7 @@ LATE_IMPORTS = (
     # Large, and not needed for the first answer: each is loaded with the first …
     "crypto/jwt.py",  # token (PyJWT brings X.509 along)
     "oidc/attempt.py",  # sign-in (authlib brings all of its OAuth along)
+    "session/keeping.py",  # Redis that is configured
     "web/metrics.py",  # scrape
     "web/pages/render.py",  # page
 )

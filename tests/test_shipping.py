@@ -236,6 +236,28 @@ def test_each_configuration_is_valid_with_its_variables(config: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_one_line_keeps_the_sessions_in_the_redis_beside_it() -> None:
+    text = (ROOT / "compose.yml").read_text()
+    pairs = re.findall(r"\b(AUTH_PROXY_[A-Z_]+)=(\S+)", text)
+    assert dict(pairs) == {
+        "AUTH_PROXY_SESSION_STORE": "redis",
+        "AUTH_PROXY_REDIS_URL": "redis://redis:6379/0",
+    }
+    password = secrets.token_urlsafe(32)
+    name = "proxy-demo"
+    changes = {**dict(pairs), "REDIS_PASSWORD": password, "DEMO_CLIENT_SECRET": password[::-1]}
+    assert service("redis")["expose"] == ["6379"]
+    environment = container_environment(name, changes)
+    assert environment["AUTH_PROXY_REDIS_PASSWORD"] == password
+    command: list[str | Path] = [BIN / "auth-proxy", "check"]
+    command += ["--config", ROOT / "deploy/proxy.demo.cfg"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    without = {k: v for k, v in environment.items() if k != "AUTH_PROXY_REDIS_URL"}
+    result = subprocess.run(command, env=without, capture_output=True, text=True, check=False)
+    assert "session.store: redis needs redis.url" in result.stderr
+
+
 def test_an_empty_variable_is_named_and_nothing_starts() -> None:
     result = subprocess.run(
         [BIN / "auth-proxy", "serve", "--config", ROOT / "deploy/proxy.oidc.cfg"],

@@ -13,7 +13,7 @@ from bench.contenders import (
     NGINX_STREAMING,
     OAUTH2_PROXY,
 )
-from bench.model import NotYet, Plan, Samples
+from bench.model import Plan, Samples
 from bench.place import Place
 from bench.scenarios import idle, logins, small, sockets, start, workers
 from bench.scenarios.bodies import Bodies
@@ -32,11 +32,6 @@ class Scenario:
     run: Run
 
 
-def _redis(place: Place, plan: Plan, found: Samples) -> None:
-    """A hook: a configuration with the Redis store, and then what ``small.GET`` does."""
-    raise NotYet("there are no sessions in Redis yet")
-
-
 _FASTER_NGINX = (NGINX, NGINX_STREAMING)
 
 RIVALS = ((OAUTH2_PROXY,), (APACHE,))
@@ -45,7 +40,7 @@ RIVALS = ((OAUTH2_PROXY,), (APACHE,))
 SCENARIOS = (
     Scenario("get", "Authenticated small GET, session in the cookie", (NGINX,), small.GET),
     Scenario("get-distinct", "The same, every path and answer new", (NGINX,), small.DISTINCT),
-    Scenario("get-redis", "Authenticated small GET, session in Redis", (NGINX,), _redis),
+    Scenario("get-redis", "The same, session in Redis", (AUTH_PROXY,), small.IN_REDIS),
     Scenario("auth", "Forward-auth endpoint", (NGINX_RETURN,), small.AUTH),
     Scenario("navigation", "Navigation without a session (302)", (NGINX_RETURN,), small.NAVIGATION),
     Scenario("post", "POST of 10 kB", (NGINX,), small.POST),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bench.clients.bodies import ask
-from bench.contenders import APACHE, AUTH_PROXY, NGINX, NGINX_RETURN, OAUTH2_PROXY
+from bench.contenders import APACHE, AUTH_PROXY, NGINX, NGINX_RETURN, OAUTH2_PROXY, WITH_REDIS
 from bench.load import Load, Shot, wrk
 from bench.model import (
     COOKIE,
@@ -68,6 +68,17 @@ class Small:
             raise ScenarioFailed(f"{subject.name}: {exc} {refused}".strip()) from None
 
 
+@dataclass(frozen=True, slots=True)
+class WithRedis:
+    """The same while a Redis runs, for who keeps sessions there."""
+
+    small: Small
+
+    def __call__(self, place: Place, plan: Plan, found: Samples) -> None:
+        with place.redis():
+            self.small(place, plan, found)
+
+
 def record(found: Samples, name: str, load: Load, cpu_seconds: float) -> None:
     found.add(name, REQUESTS, load.rate)
     found.add(name, LATENCY_50, load.p50)
@@ -79,6 +90,7 @@ _PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 _PROXIES = (AUTH_PROXY, NGINX, OAUTH2_PROXY, APACHE)
 
 GET = Small(_PROXIES, Shot("/"), frozenset({200}))
+IN_REDIS = WithRedis(replace(GET, names=(AUTH_PROXY, WITH_REDIS)))
 # Nothing that was seen before helps here: neither the path nor the answer's head comes again.
 DISTINCT = Small(_PROXIES, Shot("/distinct/", distinct=True), frozenset({200}))
 AUTH = Small(

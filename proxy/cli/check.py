@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
 from proxy.cli.sources import Configuration, print_problems
@@ -13,6 +14,10 @@ from proxy.config.settings import Server, Settings
 from proxy.config.types import show_duration
 from proxy.config.workers import AUTO
 from proxy.errors import ConfigError
+
+_KEPT: Mapping[str, str] = MappingProxyType(
+    {"cookie": "cookies", "redis": "Redis", "file": "session.file"}
+)
 
 
 def add(commands: Commands) -> None:
@@ -82,5 +87,5 @@ def _summary(settings: Settings) -> dict[str, str]:
         if settings.auth.disabled
         else source,
         "lets in": f"by {', '.join(named)}" if named else everyone,
-        "sessions": f"{show_duration(session.lifetime)}{idle}",
+        "sessions": f"{show_duration(session.lifetime)}{idle}, in {_KEPT[session.store]}",
     }

@@ -1,19 +1,18 @@
-"""``auth-proxy keys``: make the secrets that a configuration needs."""
+"""``auth-proxy keys``: make the secrets that a configuration needs, and rotate them."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import sys
 
+from proxy.cli import rotate
 from proxy.cli.arguments import Commands, Parser
-from proxy.config.types import decode_cookie_secret
 
 
 def add(commands: Commands) -> None:
-    """Declare the command and its two kinds of key."""
-    text = "make a cookie secret or a signing key"
+    """Declare the command, its two kinds of key, and their rotation."""
+    text = "make a cookie secret or a signing key, or rotate them"
     parser: Parser = commands.add_parser("keys", help=text, description=text, allow_abbrev=False)
     kinds = parser.add_subparsers(metavar="KIND", title="kinds", required=True)
     secret = kinds.add_parser("secret", help="32 random bytes for cookie.secret, in base64")
@@ -22,19 +21,15 @@ def add(commands: Commands) -> None:
     signing.add_argument("--algorithm", choices=("ES256", "RS256", "EdDSA"), default="ES256")
     signing.add_argument("--out", metavar="FILE", help="a new file, readable by its owner only")
     signing.set_defaults(run=make_signing_key)
+    rotate.add(kinds)
 
 
 def make_secret(parsed: argparse.Namespace) -> int:
     """Print a secret that the configuration accepts."""
-    while True:
-        text = secrets.token_urlsafe(32)
-        try:
-            decode_cookie_secret(text)
-        except ValueError:  # one in a billion spells a word such as "secret"
-            continue
-        if text[0].isalnum():  # else it could be taken for a flag
-            print(text)
-            return 0
+    from proxy.cli.keyfile import new_secret  # late: slow to import
+
+    print(new_secret())
+    return 0
 
 
 def make_signing_key(parsed: argparse.Namespace) -> int:

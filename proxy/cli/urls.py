@@ -30,8 +30,15 @@ def run(parsed: argparse.Namespace) -> int:
         print_problems(found.problems)
         return 2
     base, paths = found.settings.public_url, endpoint_paths(found.settings)
-    print(f"redirect URI              {base}{paths.callback}")
-    print(f"post-logout redirect URI  {base}{paths.signed_out}")
-    print(f"web origin                {base}")
-    print(f"sign-in URL               {base}{paths.start}")
+    urls = {
+        "redirect URI": paths.callback,
+        "post-logout redirect URI": paths.signed_out,
+        "back-channel logout URI": paths.backchannel_logout,
+        "front-channel logout URI": paths.frontchannel_logout,
+        "web origin": "",
+        "sign-in URL": paths.start,
+        "own sessions": paths.sessions,
+    }
+    for name, path in urls.items():
+        print(f"{name:<25} {base}{path}")
     return 0

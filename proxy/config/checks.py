@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from proxy.config.checks_keeping import KEEPING
 from proxy.config.checks_listening import LISTENING
 from proxy.config.checks_routing import ROUTING
 from proxy.config.declaration import options
@@ -222,16 +223,6 @@ def _requests(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"provider.extra_headers.{name}", "is set by the proxy itself"
 
 
-def _refreshing(settings: Settings) -> Iterator[tuple[str, str]]:
-    """A refresh token is good for one use: whoever refreshes must know of all who do."""
-    if settings.session.refresh_every and settings.server.workers != 1:
-        yield (
-            "session.refresh_every",
-            "needs server.workers: 1, because several processes would use up one another's "
-            "refresh tokens",
-        )
-
-
 ROWS: tuple[Row, ...] = (
     Row(("public_url", "cookie.secure"), _public_url),
     Row(("cookie.secret",), _cookie_secret),
@@ -248,6 +239,5 @@ ROWS: tuple[Row, ...] = (
     Row(("provider.allow_insecure_http",), _provider_urls),
     Row(("provider.id_token_algorithms", "provider.client_secret"), _algorithms),
     Row((), _requests),
-    Row(("session.refresh_every", "server.workers"), _refreshing),
-    *(Row(reads, problems) for reads, problems in (*ROUTING, *LISTENING)),
+    *(Row(reads, problems) for reads, problems in (*ROUTING, *LISTENING, *KEEPING)),
 )

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from proxy.config.listening import Addresses, Mode
-from proxy.config.settings import Section, Settings
+from proxy.config.section import Section
+from proxy.config.settings import Settings
 from proxy.config.types import Duration, HttpUrl, Networks, PublicUrl, Secret, Secrets, Size
 from proxy.config.upstreams import Upstreams
 from proxy.config.workers import Workers

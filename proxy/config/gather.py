@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from proxy.config.declaration import PREFIX, Form, Option, nearest, options
 from proxy.config.document import BadDocument, Document, Trouble, read_document
-from proxy.config.settings import Section
+from proxy.config.section import Section
+from proxy.config.types import split_secrets
 
 CONFIG_VARIABLE = "AUTH_PROXY_CONFIG"
 
@@ -189,9 +191,11 @@ class Gathering:
         for text in texts:
             if isinstance(text, OSError | ValueError):
                 self.problems.append(self._in_file(line, place, _why_unread(text)))
-        if all(isinstance(text, str) for text in texts):
+        read = [_from_text(option, text) for text in texts if isinstance(text, str)]
+        if len(read) == len(texts):
             self.broken.discard(option.key)
-            self._set(Entry(option, texts if isinstance(value, list) else texts[0]))
+            several = option.form is Form.SECRETS
+            self._set(Entry(option, [*chain(*read)] if several else read[0]))
 
     def _unresolved(self) -> None:
         """A reference that cannot be resolved matters only where the file's value is used."""
@@ -247,7 +251,7 @@ class Gathering:
     def _from_file(self, option: Option, path: str, source: str, rank: int) -> None:
         text = self._read(path)
         if isinstance(text, str):
-            self._set(Entry(option, text, source, rank))
+            self._set(Entry(option, _from_text(option, text), source, rank))
         else:
             self._report(option.key, source, rank, _why_unread(text))
 
@@ -274,6 +278,11 @@ class Gathering:
         if option.entry:
             value = _without_empty(value, _names(option.entry))
         self.entries[option.key] = Entry(option, value, entry.source, entry.rank)
+
+
+def _from_text(option: Option, text: str) -> str | list[str]:
+    """What a file holds for ``option``."""
+    return split_secrets(text) if option.form is Form.SECRETS else text
 
 
 def _is_list(text: str) -> bool:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from proxy.config.checks import check
 from proxy.config.declaration import Form, nearest, options
 from proxy.config.gather import CONFIG_VARIABLE, Entry, Gathering, Place, Problem, Sources
-from proxy.config.settings import Section, Settings
-from proxy.config.types import show_duration, show_size
+from proxy.config.section import Section
+from proxy.config.settings import Settings
+from proxy.config.types import show_duration, show_size, split_secrets
 from proxy.config.words import explain
 from proxy.errors import ConfigError
 
@@ -157,6 +158,7 @@ def _texts(value: object) -> Iterable[str]:
     if isinstance(value, str):
         yield value
         yield value.strip()
+        yield from split_secrets(value)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts(item)

@@ -16,6 +16,9 @@ class EndpointPaths:
     sign_in: str
     sign_out: str
     signed_out: str
+    backchannel_logout: str
+    frontchannel_logout: str
+    sessions: str
     ping: str
     ready: str
     auth: str
@@ -34,6 +37,9 @@ def endpoint_paths(settings: Settings) -> EndpointPaths:
         sign_in=paths.sign_in or f"{prefix}/sign_in",
         sign_out=paths.sign_out or f"{prefix}/sign_out",
         signed_out=paths.signed_out or f"{prefix}/signed_out",
+        backchannel_logout=f"{prefix}/backchannel_logout",
+        frontchannel_logout=f"{prefix}/frontchannel_logout",
+        sessions=f"{prefix}/sessions",
         ping=paths.ping,
         ready=paths.ready,
         auth=f"{prefix}/auth",

@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from proxy.config.declaration import Form, Option, options, sections
-from proxy.config.settings import Section, Settings
+from proxy.config.section import Section
+from proxy.config.settings import Settings
 from proxy.config.types import Secret
 
 _LIVE: Mapping[str, str] = MappingProxyType(
@@ -65,7 +66,8 @@ without a value is an error. Write `$${` for a literal `${`.
 with `_file` after the key (`client_secret_file: /run/secrets/client_secret`), and in the
 environment with `_FILE` after the name (that works for every option). One line break at the
 end is dropped. Prefer both to flags: other users of a machine can see flags. A secret that is
-a list is for rotation: the first one is used, all are accepted.
+a list is for rotation: the first one is used, all are accepted. Its file has one on a line, and
+lines that begin with `# ` are remarks.
 
 **Forms.** A duration is `30s`, `5m`, `12h`, `1h30m`, or a number of seconds. A size is `64KiB`,
 `10MiB`, or a number of bytes. In the environment and in flags a list is written `a,b`, or as

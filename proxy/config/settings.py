@@ -6,11 +6,13 @@ flag ``--section-key``, its checks, and its lines in the generated pages.
 
 # No "from __future__ import annotations": pydantic would compile each hint again at every start.
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
+from proxy.config.keeping import Cookie, Redis, SessionSettings
 from proxy.config.listening import Addresses, Mode
+from proxy.config.section import ALONE, Section, option
 from proxy.config.types import (
     Duration,
     EndpointPath,
@@ -20,7 +22,6 @@ from proxy.config.types import (
     Rewrite,
     RoutePath,
     Secret,
-    Secrets,
     Size,
     Strings,
 )
@@ -34,24 +35,6 @@ class Access(StrEnum):
     REQUIRED = "required"
     OPTIONAL = "optional"
     PUBLIC = "public"
-
-
-class Section(BaseModel):
-    """A frozen group of options; an unknown key is an error.
-
-    Built with the whole when that is first read, so its default is ``{}``: quicker to load.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
-
-
-_ALONE = ConfigDict(defer_build=False)
-"""For what is also made alone, while requests are served: it is built at once."""
-
-
-def option(default: Any, description: str, **extra: Any) -> Any:
-    """A field with its help text; ``...`` as the default makes it required."""
-    return Field(default, description=description, **extra)
 
 
 class Server(Section):
@@ -75,6 +58,9 @@ class Server(Section):
     )
     workers: Workers = option(
         1, "processes that serve, all on the same addresses; auto: one for each processor"
+    )
+    admin_token: Secret = option(
+        Secret(""), "bearer token for the administrators' API on private_listen; empty: no API"
     )
     prefix: str = option(
         "/oauth2", "path under which our own endpoints live", pattern=r"^(/\w[\w.-]*)+$"
@@ -188,7 +174,7 @@ class EmailVerified(StrEnum):
 
 
 class Groups(Section):
-    model_config = _ALONE
+    model_config = ALONE
 
     any: Strings = option((), "one of these groups is needed")
     all: Strings = option((), "every one of these groups is needed")
@@ -214,7 +200,7 @@ class ClaimRule(Section):
 class Rule(Section):
     """Conditions on a person; each kind that is given must hold."""
 
-    model_config = _ALONE
+    model_config = ALONE
 
     email_domains: Strings = option(
         (), "domains: example.org exactly, .example.org for its subdomains, * for any"
@@ -233,30 +219,6 @@ class AccessRules(Rule):
     )
     help_url: HttpUrl | None = option(None, "shown to people who are denied")
     support_email: str = option("", "shown to people who are denied")
-
-
-class SessionSettings(Section):
-    lifetime: Duration = option("12h", "absolute end of a session after sign-in", ge=1)
-    idle_timeout: Duration = option("4h", "end of a session that nobody uses; 0 sets none")
-    refresh_every: Duration = option(
-        0, "how often tokens are refreshed and the access rules judged again; 0 means never"
-    )
-
-
-class Cookie(Section):
-    secret: Secrets = option(
-        (), "32 random bytes, or a list of such, newest first; make one: auth-proxy keys secret"
-    )
-    name: str = option(
-        "",
-        "base name; empty means __Host-auth_proxy on https, auth_proxy on http",
-        pattern=r"^[\w-]*$",
-    )
-    domain: str = option("", "cookie domain, to share sessions between subdomains")
-    same_site: Literal["Lax", "None"] = option(
-        "Lax", "the SameSite attribute; Strict would be withheld on the way back from the provider"
-    )
-    secure: bool | None = option(None, "the Secure attribute; by default it follows public_url")
 
 
 class Login(Section):
@@ -281,7 +243,9 @@ class IdentityJwt(Section):
     )
     algorithm: Literal["ES256", "RS256", "EdDSA", "HS256"] = option("ES256", "signature algorithm")
     signing_key_files: Strings = option(
-        (), "PEM private keys: the first signs, all are published; none makes one at start"
+        (),
+        "PEM files of private keys, one or more in each: the first signs, all are published; no "
+        "file makes a key at start",
     )
     shared_secret: Secret = option(Secret(""), "key for HS256, at least 32 bytes, not published")
     claims: Strings = option(
@@ -340,7 +304,7 @@ class Forwarding(Section):
 
 
 class Route(Section):
-    model_config = _ALONE
+    model_config = ALONE
 
     path: RoutePath = option(
         ..., "'/ping' is exactly that; '/api/*' is /api and all below it", examples=["/api/*"]
@@ -387,7 +351,8 @@ class Settings(Section):
     provider: Provider = option({}, "the OpenID provider")
     cookie: Cookie = option({}, "our cookies")
     access: AccessRules = option({}, "who may come in")
-    session: SessionSettings = option({}, "how long a sign-in lasts")
+    session: SessionSettings = option({}, "how long a sign-in lasts, and where it is kept")
+    redis: Redis = option({}, "a Redis that all replicas share")
     identity: IdentityJwt = option({}, "the signed identity that upstreams get")
     headers: Headers = option({}, "the other headers that upstreams get")
     routes: tuple[Route, ...] = option((), "paths that differ from the rest")

@@ -259,6 +259,20 @@ def _split(value: object) -> object:
     return value
 
 
+def split_secrets(text: str) -> list[str]:
+    """Secrets as a file or a variable has them: one on a line, or separated by commas.
+
+    A line that begins with ``# `` is a remark. ``auth-proxy keys rotate`` writes such files.
+    """
+    lines = (line.strip() for line in text.split("\n"))
+    items = (item.strip() for line in lines if line[:2] != "# " for item in line.split(","))
+    return [item for item in items if item]
+
+
+def _split_secrets(value: object) -> object:
+    return split_secrets(value) if isinstance(value, str) else value
+
+
 def _string_schema(description: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema(
         {"type": ["string", "integer"], "description": description, "examples": list(examples)}
@@ -277,4 +291,4 @@ EndpointPath = Annotated[str, AfterValidator(_endpoint_path)]
 PublicUrl = Annotated[str, BeforeValidator(parse_public_url)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[NetworkItem, ...], BeforeValidator(_split)]
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split_secrets)]

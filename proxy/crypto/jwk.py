@@ -14,6 +14,7 @@ from types import MappingProxyType
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -29,6 +30,10 @@ _CURVES: Mapping[str, tuple[type[ec.EllipticCurve], str]] = MappingProxyType(
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _RSA_BITS = range(2048, 16385)
 _MOST_KEYS = 100
+_BEGUN = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
+_PRIVATE_KEY = re.compile(
+    rb"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----(?:(?!-----).)*-----END \1-----", re.S
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -152,14 +157,17 @@ def _length_of_bits(bits: int) -> int:
     return (bits + 7) // 8
 
 
-def generate_signing_key(algorithm: str) -> bytes:
-    """A new private key as PEM (PKCS #8) for ES256, RS256 or EdDSA. Raises ValueError."""
+def generate_signing_key(algorithm: str, bits: int = 2048) -> bytes:
+    """A new private key as PEM (PKCS #8) for ES256, RS256 or EdDSA. Raises ValueError.
+
+    ``bits`` is for RSA only.
+    """
     key: PrivateKey
     match algorithm:
         case "ES256":
             key = ec.generate_private_key(ec.SECP256R1())
         case "RS256":
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
         case "EdDSA":
             key = ed25519.Ed25519PrivateKey.generate()
         case _:
@@ -171,16 +179,44 @@ def generate_signing_key(algorithm: str) -> bytes:
     )
 
 
+def similar_signing_key(pem: bytes) -> bytes:
+    """A new private key of the kind and size that ``pem`` holds. Raises ValueError."""
+    algorithm = signing_algorithm(pem)
+    key = load_private_key(pem, algorithm)
+    bits = key.key_size if isinstance(key, rsa.RSAPrivateKey) else 0
+    return generate_signing_key(algorithm, bits)
+
+
+def signing_algorithm(pem: bytes) -> str:
+    """Which of ES256, RS256 and EdDSA the private key in ``pem`` is for. Raises ValueError."""
+    match _load(pem):
+        case ec.EllipticCurvePrivateKey():
+            algorithm = "ES256"
+        case rsa.RSAPrivateKey():
+            algorithm = "RS256"
+        case _:
+            algorithm = "EdDSA"
+    load_private_key(pem, algorithm)
+    return algorithm
+
+
+def private_keys(pem: bytes) -> tuple[bytes, ...]:
+    """The private keys in ``pem`` one by one, in order; what is around them is left out.
+
+    They may be any number (RFC 7468 section 5). Raises ValueError for none, and for one that is
+    cut off; each is for ``load_private_key`` to judge.
+    """
+    found = tuple(match[0] + b"\n" for match in _PRIVATE_KEY.finditer(pem))
+    if not found:
+        raise ValueError("not a private key in PEM form")
+    if len(found) != len(_BEGUN.findall(pem)):
+        raise ValueError("a private key in it is cut off")
+    return found
+
+
 def load_private_key(pem: bytes, algorithm: str) -> PrivateKey:
     """The private key in ``pem``, checked to be one for ``algorithm``. Raises ValueError."""
-    try:
-        key = serialization.load_pem_private_key(pem, password=None)
-    except TypeError:
-        raise ValueError(
-            "the key is encrypted; a key file without a passphrase is needed"
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("not a private key in PEM form") from None
+    key = _load(pem)
     match algorithm, key:
         case "ES256", ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
             return key
@@ -194,3 +230,15 @@ def load_private_key(pem: bytes, algorithm: str) -> PrivateKey:
     if algorithm not in needed:
         raise ValueError(f"no key pairs for {algorithm}: use ES256, RS256 or EdDSA")
     raise ValueError(f"{algorithm} needs {needed[algorithm]}; the file holds another kind of key")
+
+
+def _load(pem: bytes) -> PrivateKeyTypes:
+    """Any private key. Raises ValueError."""
+    try:
+        return serialization.load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ValueError(
+            "the key is encrypted; a key file without a passphrase is needed"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("not a private key in PEM form") from None

@@ -19,6 +19,7 @@ from proxy.crypto.jwk import (
     generate_signing_key,
     load_private_key,
     parse_jwks,
+    private_keys,
     public_jwk,
     thumbprint,
 )
@@ -33,12 +34,15 @@ __all__ = [
     "generate_signing_key",
     "load_signer",
     "parse_jwks",
+    "private_keys",
     "public_jwks",
     "shared_secret_signer",
     "verify",
 ]
 
 LONGEST_TOKEN = 64 * 1024
+JWKS_SECONDS = 300
+"""How long others may keep our JWKS: a new key is published for at least that before it signs."""
 # the least key sizes of RFC 7518 section 3.2, which OpenID Connect Core 16.19 repeats
 _HMAC_BYTES: Mapping[str, int] = MappingProxyType({"HS256": 32, "HS384": 48, "HS512": 64})
 

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import uvloop
 from aiohttp import web
 
+from proxy.config.keeping import Cookie
 from proxy.config.settings import (
     AccessRules,
-    Cookie,
     IdentityJwt,
     Provider,
     Route,

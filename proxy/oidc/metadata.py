@@ -34,6 +34,7 @@ class Metadata:
     pkce_methods: tuple[str, ...] | None = None
     iss_parameter: bool = False
     id_token_algorithms: tuple[str, ...] = ()
+    revocation_endpoint: str = ""
 
 
 def metadata_url(provider: Provider) -> str:
@@ -72,6 +73,7 @@ def read_metadata(document: object, provider: Provider) -> Metadata:
             pkce_methods=pkce,
             iss_parameter=_flag(document, "authorization_response_iss_parameter_supported"),
             id_token_algorithms=_common_algorithms(document, provider),
+            revocation_endpoint=_usable(document, "revocation_endpoint", provider),
         ),
         provider,
     )
@@ -126,6 +128,7 @@ def _complete(found: Metadata, provider: Provider) -> Metadata:
         pkce_methods=found.pkce_methods,
         iss_parameter=found.iss_parameter,
         id_token_algorithms=found.id_token_algorithms,
+        revocation_endpoint=found.revocation_endpoint,
     )
     needed = {"authorization_endpoint", "token_endpoint"}
     if not all(name.startswith("HS") for name in metadata.id_token_algorithms):
@@ -149,6 +152,17 @@ def _endpoints(metadata: Metadata) -> Mapping[str, str]:
         "userinfo_endpoint": metadata.userinfo_endpoint,
         "end_session_endpoint": metadata.end_session_endpoint,
     }
+
+
+def _usable(document: Mapping[str, object], name: str, provider: Provider) -> str:
+    """A URL that nothing depends on: empty where it could not be used, which stops nobody."""
+    try:
+        url = _text(document, name)
+        if url:
+            _check_url(name, url, provider)
+    except ProviderError:
+        return ""
+    return url
 
 
 def _check_url(name: str, url: str, provider: Provider) -> None:

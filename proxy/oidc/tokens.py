@@ -28,7 +28,10 @@ _PKCE_HINT = re.compile(r"pkce|code[ _-]?verifier|code[ _-]?challenge", re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A POST to the token endpoint; ``headers`` and ``body`` hold secrets and are not shown."""
+    """A POST to the token endpoint, or to another that knows its clients in the same way.
+
+    ``headers`` and ``body`` hold secrets and are not shown.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
@@ -46,16 +49,19 @@ def token_request(
     }
     if pkce_used(metadata, provider):
         form["code_verifier"] = callback.attempt.verifier
-    return _authenticated(metadata, provider, form)
+    return authenticated(metadata, provider, form, metadata.token_endpoint)
 
 
 def refresh_request(metadata: Metadata, provider: Provider, refresh_token: str) -> TokenRequest:
     """The request for new tokens (RFC 6749 section 6); the scope stays as it was granted."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    return _authenticated(metadata, provider, form)
+    return authenticated(metadata, provider, form, metadata.token_endpoint)
 
 
-def _authenticated(metadata: Metadata, provider: Provider, form: dict[str, str]) -> TokenRequest:
+def authenticated(
+    metadata: Metadata, provider: Provider, form: dict[str, str], url: str
+) -> TokenRequest:
+    """``form`` for ``url``, as from this client: with the token endpoint's method and secret."""
     headers = [
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Accept", "application/json"),
@@ -70,7 +76,7 @@ def _authenticated(metadata: Metadata, provider: Provider, form: dict[str, str])
             }
         case _:
             form["client_id"] = provider.client_id
-    return TokenRequest(metadata.token_endpoint, tuple(headers), urlencode(form).encode("ascii"))
+    return TokenRequest(url, tuple(headers), urlencode(form).encode("ascii"))
 
 
 def _auth_method(metadata: Metadata, provider: Provider) -> str:

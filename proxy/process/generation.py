@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from proxy.config.settings import Settings
 from proxy.config.workers import AUTO
@@ -20,7 +21,6 @@ from proxy.web.files import file_problems
 from proxy.web.listeners import Listener
 from proxy.web.log import Log
 from proxy.web.metrics import Metrics
-from proxy.web.news import News
 from proxy.web.runtime import Made, compile_runtime
 from proxy.web.server import check_parser
 
@@ -38,7 +38,6 @@ class Handed:
 
     open_log: OpenLog
     board: Board
-    past: tuple[News, ...]
     open_sockets: Sequence[Listener]
     fresh: bool
 
@@ -68,7 +67,6 @@ class Generation:
             crew = Crew(
                 metrics=Metrics(handed.board, row),
                 made=self.made,
-                past=handed.past,
                 speaks=number == 1,
                 relieves=handed.fresh and self.number > 1,
                 replaces=not handed.fresh,
@@ -91,12 +89,20 @@ def prepare(
     activation: Activation,
     random: Callable[[int], bytes],
     before: Generation | None = None,
+    folder: str = "",
 ) -> Generation:
-    """The next generation, its sockets bound. Raises ConfigError with all that is wrong."""
+    """The next generation, its sockets bound. Raises ConfigError with all that is wrong.
+
+    ``folder`` is where its workers may keep what they share.
+    """
     check_parser()
     made = Made.for_settings(settings, random, before.made if before else None)
+    if folder:
+        made = replace(made, shelf=str(Path(folder, "sessions.db")))
     workers = usable_cpus() if settings.server.workers == AUTO else settings.server.workers
     problems = file_problems(settings)
+    if workers > 1 and not (made.shelf or settings.session.file or settings.redis.url):
+        problems.append("session.file: needed for several workers: no temporary file can be made")
     certificates = None
     if not problems:
         made = made.with_keys(settings)

@@ -1,4 +1,4 @@
-"""A worker's end of its channel: what it tells the supervisor, and what it hears."""
+"""A worker's end of its channel: what it tells the supervisor, and its orders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from proxy.process.channel import Channel, Message, Order
-from proxy.web.news import News
 
 
 class Link:
@@ -29,20 +28,13 @@ class Link:
         """It takes no more connections."""
         self._send({"leaving": True})
 
-    def tell(self, news: News) -> None:
-        """The others must know."""
-        self._send(news.message())
-
-    def listen(self, hear: Callable[[News], None], obey: Callable[[Order], None]) -> None:
-        """``hear`` the others' news, ``obey`` the supervisor. That it is gone means DRAIN."""
+    def listen(self, obey: Callable[[Order], None]) -> None:
+        """``obey`` the supervisor. That it is gone means DRAIN."""
 
         def readable() -> None:
             try:
                 for message in self._channel.receive():
-                    if "order" in message:
-                        obey(Order(str(message["order"])))
-                    else:
-                        hear(News.read(message))
+                    obey(Order(str(message["order"])))
             except EOFError:
                 self._loop.remove_reader(self._channel)
                 obey(Order.DRAIN)

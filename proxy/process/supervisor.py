@@ -16,15 +16,15 @@ from typing import Final
 
 from proxy.config.settings import Settings
 from proxy.errors import ConfigError
-from proxy.process.channel import Message, Order
+from proxy.process.channel import Order
 from proxy.process.fleet import Fleet, Worker
 from proxy.process.generation import Generation, Handed, OpenLog, prepare
+from proxy.process.shelf_folder import shelf_folder
 from proxy.process.signals import heeded
 from proxy.process.vacancies import Vacancies
 from proxy.web import board as at
 from proxy.web.activation import Activation
 from proxy.web.log import Log
-from proxy.web.news import Archive, News
 from proxy.web.parts import World
 
 _START_WITHIN: Final = 15.0
@@ -59,17 +59,17 @@ class Supervisor:
         self._log: Log = orders.open_log(orders.settings, 0)
         self._selector = selectors.DefaultSelector()
         self._fleet = Fleet(self._selector, now)
-        self._archive = Archive()
         self._current: Generation | None = None
         self._coming: Generation | None = None
         self._coming_by = 0.0
         self._vacancies = Vacancies()
         self._reload_again = False
         self._status: int | None = None
+        self._folder = ""
 
     def run(self) -> int:
         """The exit status: 0 after an orderly stop, 2 when it could not start."""
-        with heeded() as wakeup, self._selector:
+        with heeded() as wakeup, self._selector, shelf_folder() as self._folder:
             self._selector.register(wakeup, selectors.EVENT_READ)
             try:
                 self._begin(self._orders.settings)
@@ -141,7 +141,6 @@ class Supervisor:
         handed = Handed(
             open_log=orders.open_log,
             board=self._fleet.board,
-            past=self._archive.live(orders.world.clock()),
             open_sockets=[listener for one in both if one for listener in one.shares],
             fresh=fresh,
         )
@@ -164,20 +163,12 @@ class Supervisor:
                 self._leaves(worker)
             elif "failed" in message:
                 worker.problems = _texts(message["failed"])
-            else:
-                self._pass_on(worker, News.read(message), message)
         return bool(messages)
 
     def _tell_replacement(self, worker: Worker) -> None:
         if self._is_needed(worker):  # the first of a generation are ready before it is in force
             fields: dict[str, object] = {"pid": worker.pid}
             self._log.event("info", f"worker {worker.number} serves again", fields)
-
-    def _pass_on(self, source: Worker, news: News, message: Message) -> None:
-        self._archive.keep(news, self._orders.world.clock())
-        for worker in self._fleet.workers:
-            if worker is not source:
-                self._fleet.send(worker, message)
 
     def _leaves(self, worker: Worker) -> None:
         """Somebody else told it to stop: its place is taken before it has drained."""
@@ -232,7 +223,9 @@ class Supervisor:
     def _begin(self, settings: Settings) -> None:
         """Bind and fork for ``settings``. Raises ConfigError; then nothing has changed."""
         orders = self._orders
-        coming = prepare(settings, orders.activation, orders.world.random, self._current)
+        coming = prepare(
+            settings, orders.activation, orders.world.random, self._current, self._folder
+        )
         self._coming, self._coming_by = coming, self._now() + _START_WITHIN
         try:
             for number in range(1, coming.workers + 1):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import uvloop
 
@@ -54,11 +54,11 @@ async def _work(assignment: Assignment) -> int:
         (hurry if order is Order.HURRY else stop).set()
 
     link = Link(assignment.channel, loop)
-    crew = replace(assignment.crew, tell=link.tell)
+    crew = assignment.crew
     app = App(assignment.settings, log, listeners=assignment.listeners, crew=crew)
     try:
         async with app:
-            link.listen(app.parts.hear, obey)
+            link.listen(obey)
             link.ready()
             publishing = loop.create_task(_publish(crew.metrics))
             await stop.wait()

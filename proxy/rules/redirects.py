@@ -20,19 +20,21 @@ _AUTHORITY: Final = re.compile(
 class Redirects:
     """``public_url`` without trailing slash; ``hosts`` as ``login.redirect_hosts``.
 
-    ``own`` are the paths of our endpoints that may lie outside of ``prefix``.
+    ``own`` are the paths of our endpoints that may lie outside of ``prefix``, ``pages`` those of
+    ours that a person may return to nevertheless.
     """
 
     public_url: str
     hosts: tuple[str, ...]
     prefix: str
     own: frozenset[str] = frozenset()
+    pages: frozenset[str] = frozenset()
 
     def check(self, rd: str) -> str:
         """``rd`` itself if the browser may be sent there, else ``/``.
 
         A path stays a path, our own origin is reduced to one, and another origin passes only
-        if its host is listed. Our own endpoints are never a place to return to.
+        if its host is listed. Our own endpoints, but for pages, are never a place to return to.
         """
         if not rd or len(rd) > _MAX or not _SAFE.fullmatch(rd):
             return "/"
@@ -45,6 +47,8 @@ class Redirects:
     def _safe_path(self, rd: str) -> bool:
         # Judged as written and as decoded once and twice: something on the way may decode.
         path = rd.partition("#")[0].partition("?")[0]
+        if path in self.pages:
+            return True
         for _ in range(3):
             if path.startswith("//") or "\\" in path or _has_control(path) or _has_dots(path):
                 return False

@@ -1,7 +1,8 @@
-"""Where a login is kept.
+"""Where a login is kept, and who is told when it ends.
 
-Begin with ``store.py``: the promise that every store keeps, and that ``tests/session/
-contract.py`` checks. ``codec.py`` turns a Session into bytes, ``cookies.py`` is the one
-Set-Cookie grammar, ``cookie.py`` keeps the session itself in the browser. This room knows
-neither rules nor providers nor HTTP requests.
+Begin with ``shelf.py``, the promise of what replicas share (Redis, or SQLite), and ``store.py``,
+that of every session store; ``tests/session/shelf_contract.py`` and ``contract.py`` check them.
+Everything else is written once on top: ``register.py`` is whom the other rooms ask, and
+``keeping.py`` opens it all. ``cookies.py`` is the one Set-Cookie grammar. This room knows neither
+rules nor providers nor HTTP requests.
 """

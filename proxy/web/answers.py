@@ -148,8 +148,13 @@ class Answers:
         if status == 503:
             headers.append(("Retry-After", "5"))
         if status == 405:
-            ours = visit.target is not None and visit.target.path == self._runtime.paths.sign_out
-            headers.append(("Allow", "GET, HEAD, POST" if ours else "GET, HEAD"))
+            path, paths = visit.target.path if visit.target else "", self._runtime.paths
+            special = {
+                paths.sign_out: "GET, HEAD, POST",
+                paths.sessions: "GET, HEAD, POST",
+                paths.backchannel_logout: "POST",
+            }
+            headers.append(("Allow", special.get(path, "GET, HEAD")))
         return self.json(visit, status, document, headers, cookies)
 
     def start_url(self, return_to: str) -> str:

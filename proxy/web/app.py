@@ -86,9 +86,11 @@ class App:
         self._stack.callback(self._log.flush)
         http = await self._stack.enter_async_context(open_session(settings.provider))
         self.parts = assemble(settings, http, self._log, self._world, self._crew)
-        for news in self._crew.past:
-            self.parts.hear(news)
+        self._stack.push_async_callback(self.parts.keeping.shelf.close)
         self._stack.push_async_callback(self.parts.upstreams.close)
+        self._keep(self._keep_listening())
+        self._keep(self.parts.streams.watch(self.parts.sessions.has_ended, self._world.clock))
+        self._stack.push_async_callback(self.parts.logout.close)
         if self.parts.refresher is not None:
             self._stack.push_async_callback(self.parts.refresher.close)
         self._make_fronts()
@@ -187,6 +189,15 @@ class App:
         ):
             hint = "identity.signing_key_files is empty: a key was made for this run only"
             self._log.event("warning", hint)
+
+    async def _keep_listening(self) -> None:
+        """Whoever ends sessions must be heard, whatever went wrong with the last who did."""
+        while True:
+            try:
+                await self.parts.sessions.listen(self._world.clock)
+            except Exception as exc:
+                self._log.exception(exc, "-")
+            await asyncio.sleep(1)
 
     async def _keep_warning(self) -> None:
         """Nobody shall forget that this proxy guards nothing (R006)."""

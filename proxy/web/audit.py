@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from proxy.errors import Reason
 from proxy.model import Identity
 from proxy.web.log import Log, plain_path, redact
 from proxy.web.metrics import Metrics
 from proxy.web.visit import Visit
 
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+
 
 class Audit:
-    """Writes login, denied, login_failed and logout lines, and counts them.
+    """Writes login, denied, login_failed, logout, provider_logout, logout_failed and session_ended
+    lines, and counts them.
 
     ``claims`` names further claims of a person to write, such as idp_id (requirements R087).
     """
@@ -32,6 +39,35 @@ class Audit:
         self._metrics.logged_out()
         self._write("logout", visit, Reason.SIGNED_OUT, person)
 
+    def signed_out_by_provider(
+        self, visit: Visit, issuer: str, subject: str, sessions: int
+    ) -> None:
+        """The provider ended so many sessions of a person; ``subject`` if it said who it is."""
+        self._metrics.logged_out(sessions)
+        whose: dict[str, object] = {"iss": issuer, "sub": subject, "sessions": sessions}
+        self._write("provider_logout", visit, Reason.SIGNED_OUT_BY_PROVIDER, None, more=whose)
+
+    def ended_by_owner(self, visit: Visit, person: Identity, sid: str, sessions: int) -> None:
+        """A person ended a session of theirs from afar; without ``sid``, all others."""
+        self._metrics.logged_out(sessions)
+        more: dict[str, object] = {"by": "self", "sessions": sessions}
+        if sid:
+            more["sid"] = sid
+        self._write("session_ended", visit, Reason.SESSION_ENDED, person, more=more)
+
+    def ended_by_admin(self, client: str, sessions: int, whose: Mapping[str, str]) -> None:
+        """An administrator ended sessions; ``whose`` says which were meant."""
+        self._metrics.logged_out(sessions)
+        fields: dict[str, object] = {"reason": str(Reason.SESSION_ENDED), "client": client}
+        fields |= {"by": "admin", "sessions": sessions}
+        fields |= {name: redact(value)[:200] for name, value in whose.items()}
+        self._log.audit("session_ended", fields)
+
+    def logout_refused(self, visit: Visit, reason: Reason, detail: str) -> None:
+        """The provider, or somebody in its name, asked for a sign-out in vain."""
+        self._metrics.refuse(reason)
+        self._write("logout_failed", visit, reason, None, detail)
+
     def refused(self, visit: Visit, reason: Reason, detail: str) -> None:
         """A sign-in that failed before anybody was known."""
         self._metrics.refuse(reason)
@@ -48,6 +84,7 @@ class Audit:
         reason: Reason,
         person: Identity | None,
         detail: str = "",
+        more: Mapping[str, object] = _NOTHING,
     ) -> None:
         target = visit.target
         fields: dict[str, object] = {
@@ -63,6 +100,7 @@ class Audit:
                 value = person.claims.get(name)
                 if isinstance(value, str | int) and name not in fields:
                     fields[name] = redact(str(value))[:100]
+        fields |= more
         if detail:
             fields["detail"] = redact(detail)[:500]
         self._log.audit(event, fields)

@@ -51,7 +51,7 @@ class Auth:
         ``allowed_groups``, ``allowed_emails`` and ``allowed_email_domains`` in the query
         narrow the answer further, as a reverse proxy's own configuration may ask.
         """
-        found = await self._allowed(visit)
+        found = await self.allowed(visit)
         if isinstance(found, Reason):
             return self._refuse(visit, found)
         named = [(name.decode(), value.decode()) for name, value in self._headers(found, visit.now)]
@@ -88,7 +88,7 @@ class Auth:
 
     async def userinfo(self, visit: Visit) -> web.StreamResponse:
         """The person as JSON: no token in it (Pomerium CVE-2024-39315)."""
-        found = await self._allowed(visit)
+        found = await self.allowed(visit)
         if isinstance(found, Reason):
             return self._refuse(visit, found)
         person = found.session.identity
@@ -106,17 +106,21 @@ class Auth:
 
     async def identity(self, visit: Visit) -> web.StreamResponse:
         """A current identity JWT, for whoever outlives the request that brought one (R116)."""
-        found = await self._allowed(visit)
+        found = await self.allowed(visit)
         if isinstance(found, Reason):
             return self._refuse(visit, found)
         minted = self.minted(found, visit.now)
         document = {"token": minted.jwt, "token_type": "JWT", "expires_at": minted.expires_at}
         return self._answers.json(visit, 200, document)
 
-    async def _allowed(self, visit: Visit) -> Opened | Reason:
+    async def allowed(self, visit: Visit) -> Opened | Reason:
+        """The session of whoever may come in by the global rules, or why there is none.
+
+        Raises BadRequest, StoreError.
+        """
         opened = await self._sessions.find(visit.pairs, visit.now)
         if opened is not None and self._refresher and refresh_due(opened.session, visit.now):
-            opened = await self._refresher.refresh(opened, visit.now)
+            opened = await self._refresher.refresh(opened)
         if opened is None:
             return Reason.NO_SESSION
         visit.subject = opened.session.identity.subject
@@ -124,7 +128,10 @@ class Auth:
         if reason is not None:
             self._audit.denied(visit, reason, opened.session.identity)
             return reason
-        visit.carry(*await self._sessions.renewed(opened, visit.pairs, visit.now))
+        cookies = await self._sessions.renewed(opened, visit.pairs, visit.now)
+        if cookies is None:
+            return Reason.NO_SESSION
+        visit.carry(*cookies)
         if single(visit.pairs, self._runtime.names.bounces) is not None:
             # The session cookie came back: this browser is in no loop.
             visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from proxy.web.fast import Run
     from proxy.web.front import Front
     from proxy.web.server import SlowLane
+    from proxy.web.sessions import Opened
     from proxy.web.visit import Visit
 
 HELD_LIMIT = 64 * 1024
@@ -43,7 +44,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_held", "_is_answered", "_is_waited_for", "_left", "_scanner", "_since", "_taken",
         "broken", "deadline", "exchange", "front", "handed", "http11", "is_last", "is_paused",
-        "peer", "request", "resumed", "slow", "stage", "started", "transport",
+        "opened", "peer", "request", "resumed", "slow", "stage", "started", "transport",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -55,6 +56,8 @@ class ClientConnection(asyncio.Protocol):
         self.exchange: Run | None = None
         self.broken: BadRequest | None = None
         """Why the body that is coming in is not read to its end."""
+        self.opened: Opened | None = None
+        """Whose request the slow lane serves."""
         self.handed: tuple[Visit, ProxyError | None] | None = None
         self.slow: SlowLane | None = None
         self.resumed: Callable[[], None] | None = None
@@ -77,6 +80,11 @@ class ClientConnection(asyncio.Protocol):
             and request.keep_alive
             and not (self.is_last or self.front.is_draining)
         )
+
+    @property
+    def serving(self) -> Opened | None:
+        """Whose request is being answered; None for nobody's."""
+        return self.exchange.opened if self.exchange is not None else self.opened
 
     def write(self, data: bytes) -> None:
         """Queue bytes for the client. Raises ConnectionResetError when it has gone."""

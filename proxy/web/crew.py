@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.web.certificates import Certificates
 from proxy.web.metrics import Metrics
-from proxy.web.news import News
 from proxy.web.runtime import Made
-
-
-def _nobody(news: News) -> None:
-    """There are no others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Crew:
     """Of one worker; by default it is alone.
 
-    ``past`` is what others learnt before it came, ``tell`` how it tells them. Only the one that
-    ``speaks`` logs what is true of all. ``relieves``: others serve while it starts, so that it
-    can take its time to be ready. ``replaces``: it takes the place of one that has ended, with
-    the ``made`` and the ``certificates`` that all of its generation have. ``workers``: how many.
+    Only the one that ``speaks`` logs what is true of all. ``relieves``: others serve while it
+    starts, so that it can take its time to be ready. ``replaces``: it takes the place of one that
+    has ended, with the ``made`` and the ``certificates`` that all of its generation have.
+    ``workers``: how many.
     """
 
     metrics: Metrics = field(default_factory=Metrics)
     made: Made | None = None
-    past: tuple[News, ...] = ()
-    tell: Callable[[News], None] = _nobody
     speaks: bool = True
     relieves: bool = False
     replaces: bool = False

@@ -14,8 +14,12 @@ from proxy.model import Kind
 from proxy.rules.gate import Forward, Login, Refresh, Refuse
 from proxy.rules.routes import Endpoint, Route
 from proxy.session.cookies import single
-from proxy.web.client import Sent
+from proxy.web.backchannel import BackChannel
+from proxy.web.client import Sent, connection_of
+from proxy.web.frontchannel import FrontChannel
+from proxy.web.own_sessions import OwnSessions, SignIn
 from proxy.web.parts import Parts
+from proxy.web.provider import Provider
 from proxy.web.server import SlowLane
 from proxy.web.sessions import Opened
 from proxy.web.visit import Visit
@@ -25,7 +29,10 @@ Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 _METHODS: Final = {
     Endpoint.SIGN_OUT: frozenset({"GET", "POST"}),
+    Endpoint.SESSIONS: frozenset({"GET", "HEAD", "POST"}),
     Endpoint.CALLBACK: frozenset({"GET"}),  # a HEAD would use up the code
+    Endpoint.BACKCHANNEL_LOGOUT: frozenset({"POST"}),
+    Endpoint.FRONTCHANNEL_LOGOUT: frozenset({"GET"}),
 }
 _READ: Final = frozenset({"GET", "HEAD"})
 
@@ -52,6 +59,9 @@ class Entry:
             self._endpoints[Endpoint.START] = parts.login.start
             self._endpoints[Endpoint.CALLBACK] = parts.login.callback
             self._endpoints[Endpoint.SIGN_IN] = parts.login.sign_in_page
+            self._endpoints[Endpoint.SESSIONS] = _own_sessions(parts, parts.login)
+        if parts.provider is not None:
+            self._endpoints |= _by_provider(parts, parts.provider)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, whatever it is; never raises but for a client that has gone."""
@@ -73,6 +83,7 @@ class Entry:
         except ConnectionError:
             return self._gone()
         finally:
+            connection.opened = None
             ledger.end(connection, visit, status)
 
     async def _answer(self, visit: Visit, failure: ProxyError | None) -> web.StreamResponse:
@@ -121,6 +132,12 @@ class Entry:
         if isinstance(verdict, Refresh) and opened is not None:
             opened = await self._refreshed(visit, opened)
             verdict = self._judge.decide(visit, route, opened)
+        if isinstance(verdict, Forward) and verdict.session is not None and opened is not None:
+            cookies = await parts.sessions.renewed(opened, visit.pairs, visit.now)
+            if cookies is None:  # it has ended meanwhile
+                opened, cookies = None, self._runtime.jar.clear_broken(visit.pairs)
+                verdict = self._judge.decide(visit, route, None)
+            visit.carry(*cookies)
         match verdict:
             case Forward(session=known):
                 return await self._forward(visit, route, opened if known else None)
@@ -137,7 +154,7 @@ class Entry:
     async def _refreshed(self, visit: Visit, opened: Opened) -> Opened | None:
         if self._parts.refresher is None:
             return opened
-        fresh = await self._parts.refresher.refresh(opened, visit.now)
+        fresh = await self._parts.refresher.refresh(opened)
         if fresh is None:
             visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
         return fresh
@@ -147,7 +164,7 @@ class Entry:
     ) -> web.StreamResponse:
         if opened is not None:
             visit.subject = opened.session.identity.subject
-            visit.carry(*await self._parts.sessions.renewed(opened, visit.pairs, visit.now))
+            connection_of(visit).opened = opened
             if single(visit.pairs, self._runtime.names.bounces) is not None:
                 # The session cookie came back: this browser is in no loop.
                 visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))
@@ -197,3 +214,21 @@ class Entry:
 
     def _gone(self) -> web.StreamResponse:
         return Sent(499, reusable=False)
+
+
+def _own_sessions(parts: Parts, login: SignIn) -> Handler:
+    """Where people see and end their own."""
+    register, auth = parts.keeping.register, parts.auth
+    own = OwnSessions(parts.runtime, register, auth, login, parts.answers, parts.audit)
+    return own.sessions
+
+
+def _by_provider(parts: Parts, provider: Provider) -> dict[Endpoint, Handler]:
+    """Where the provider signs people out."""
+    answers, audit = parts.answers, parts.audit
+    back = BackChannel(provider, parts.keeping.register, answers, audit)
+    front = FrontChannel(parts.runtime, provider, parts.sessions, answers, audit)
+    return {
+        Endpoint.BACKCHANNEL_LOGOUT: back.logout,
+        Endpoint.FRONTCHANNEL_LOGOUT: front.logout,
+    }

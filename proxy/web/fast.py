@@ -263,6 +263,7 @@ class Run(Exchange):
         self._lane = lane
         self._visit = visit
         self._hot = hot
+        self._opened = hot.opened
         self._data = data
 
     def start(self, body: bytes) -> None:
@@ -272,6 +273,10 @@ class Run(Exchange):
             self._has_body = True
             rest = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         self.begin(b"".join((hot.before, self._visit.id.encode(), hot.after, rest)), None)
+
+    @property
+    def opened(self) -> Opened | None:
+        return self._opened
 
     def lost(self) -> None:
         """The client has gone."""

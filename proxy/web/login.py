@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote
 
 from aiohttp import web
 
-from proxy.errors import LoginError, ProxyError, Reason
+from proxy.errors import LoginError, ProxyError, Reason, StoreError
 from proxy.model import Identity, Kind, Session, SetCookie, Tokens
 from proxy.oidc.attempt import (
     Attempt,
@@ -25,14 +25,12 @@ from proxy.oidc.claims import identity
 from proxy.oidc.userinfo import merge
 from proxy.rules.target import public_hosts
 from proxy.session.cookies import single
+from proxy.session.register import Register
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
-from proxy.web.lru import Lru
-from proxy.web.news import News, Topic
 from proxy.web.provider import Provider
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Sessions
-from proxy.web.streams import Streams
 from proxy.web.visit import Visit
 
 _KEPT_LONGER = 3600
@@ -42,31 +40,25 @@ _TAG = re.compile(r"[0-9a-f]{16}")
 
 
 class Login:
-    """The sign-in flow of one provider. ``token``: () → random text of 256 bits and more.
-
-    ``tell`` is told what other processes must know.
-    """
+    """The sign-in flow of one provider. ``token``: () → random text of 256 bits and more."""
 
     def __init__(
         self,
         runtime: Runtime,
         provider: Provider,
         sessions: Sessions,
-        streams: Streams,
+        register: Register,
         answers: Answers,
         audit: Audit,
         token: Callable[[], str],
-        tell: Callable[[News], None] = lambda _: None,
     ) -> None:
         self._runtime = runtime
         self._provider = provider
         self._sessions = sessions
-        self._streams = streams
+        self._register = register
         self._answers = answers
         self._audit = audit
         self._token = token
-        self._tell = tell
-        self._used: Lru[str, bool] = Lru(65536)
 
     async def start(self, visit: Visit) -> web.StreamResponse:
         """``{prefix}/start``: to the provider, and back to ``rd`` afterwards."""
@@ -122,6 +114,8 @@ class Login:
         except ProxyError as exc:
             self._audit.refused(visit, exc.reason, exc.detail)
             retry = f"{self._runtime.paths.start}?rd={quote(return_to, safe='/')}"
+            if isinstance(exc, StoreError):
+                cleared = []  # an attempt that could not be marked as used is as good as before
             return self._answers.refuse(
                 visit, exc.status, exc.reason, retry_url=retry, cookies=cleared
             )
@@ -137,7 +131,7 @@ class Login:
         metadata = await self._provider.metadata()
         ttl = runtime.settings.login.attempt_ttl
         callback = check_callback(params, attempt, metadata, visit.now, ttl)
-        self._claim(callback)
+        await self._claim(callback)
         tokens, person, sid = await self._person(callback)
         if reason := runtime.access.denied(person):
             self._audit.denied(visit, reason, person)
@@ -147,12 +141,12 @@ class Login:
             identity=person,
             tokens=self._kept_tokens(tokens),
             created_at=visit.now,
-            expires_at=visit.now + runtime.settings.session.lifetime,
+            expires_at=self._end(person, visit.now),
             seen_at=visit.now,
             provider_sid=sid,
             refresh_at=self._refresh_at(tokens, visit.now),
         )
-        cookies = await self._sessions.keep(session, visit.pairs, visit.now)
+        cookies = await self._sessions.begin(session, visit)
         came_back = await self._end_previous(visit)
         self._audit.signed_in(visit, person)
         return_to = runtime.redirects.check(callback.attempt.return_to)
@@ -194,8 +188,7 @@ class Login:
         """
         previous = await self._sessions.find(visit.pairs, visit.now)
         if previous is not None:
-            await self._sessions.end(previous)
-            self._streams.end_session(previous.session.id)
+            await self._sessions.end(previous, visit.now)
         return previous is not None
 
     def _sign_out_over(self, visit: Visit) -> list[SetCookie]:
@@ -203,18 +196,18 @@ class Login:
         name = self._runtime.names.sign_out
         return [self._runtime.jar.remove(name)] if single(visit.pairs, name) is not None else []
 
-    def _claim(self, callback: Callback) -> None:
-        """An attempt is used once, also by two callbacks that arrive together."""
+    async def _claim(self, callback: Callback) -> None:
+        """An attempt is used once, also by two callbacks that arrive together, anywhere."""
         tag = cookie_tag(callback.attempt.state)
-        if tag in self._used:
+        until = callback.attempt.created_at + self._runtime.settings.login.attempt_ttl
+        if not await self._register.claim("attempt", tag, until):
             raise LoginError(Reason.ATTEMPT_MISSING, "the attempt has been used already")
-        self.mark_used(tag)
-        ttl = self._runtime.settings.login.attempt_ttl
-        self._tell(News(Topic.USED, tag, callback.attempt.created_at + ttl))
 
-    def mark_used(self, tag: str) -> None:
-        """The attempt of that tag has been used, here or in another process."""
-        self._used.put(tag, True)
+    def _end(self, person: Identity, now: float) -> float:
+        end = self._runtime.session_end(person, now)
+        if end <= now:
+            raise LoginError(Reason.IDENTITY_INCOMPLETE, "the provider's session is over already")
+        return end
 
     @property
     def _redirect_uri(self) -> str:

@@ -19,9 +19,9 @@ from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.log import Log
 from proxy.web.provider import Provider
+from proxy.web.revocation import Revocations
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened, Sessions
-from proxy.web.streams import Streams
 from proxy.web.visit import Visit
 
 _RETURN_WITHIN = 600
@@ -36,7 +36,6 @@ class Logout:
         runtime: Runtime,
         provider: Provider | None,
         sessions: Sessions,
-        streams: Streams,
         answers: Answers,
         audit: Audit,
         log: Log,
@@ -45,11 +44,16 @@ class Logout:
         self._runtime = runtime
         self._provider = provider
         self._sessions = sessions
-        self._streams = streams
         self._answers = answers
         self._audit = audit
         self._log = log
         self._token = token
+        self._revocations = Revocations(provider, log) if provider is not None else None
+
+    async def close(self) -> None:
+        """Let the provider hear of the last sign-outs, for a moment."""
+        if self._revocations is not None:
+            await self._revocations.close()
 
     async def sign_out(self, visit: Visit) -> web.StreamResponse:
         """``{prefix}/sign_out``: a POST, or a GET that started on our own site.
@@ -65,9 +69,10 @@ class Logout:
         opened = None
         # All of them: a cookie planted beside ours must not keep ours from ending.
         for opened in await self._sessions.all(visit.pairs, visit.now):
-            await self._sessions.end(opened)
-            self._streams.end_session(opened.session.id)
+            await self._sessions.end(opened, visit.now)
             self._audit.signed_out(visit, opened.session.identity)
+            if self._revocations is not None:
+                self._revocations.begin(opened.session.tokens)
         return_to = self._runtime.redirects.check(self._param(visit, "rd"))
         state = self._token()
         url = await self._provider_url(opened, state)

@@ -32,6 +32,9 @@ class Lru(Generic[K, V]):
     def pop(self, key: K) -> None:
         self._entries.pop(key, None)
 
+    def values(self) -> list[V]:
+        return list(self._entries.values())
+
     def __contains__(self, key: K) -> bool:
         return key in self._entries
 

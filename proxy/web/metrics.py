@@ -48,8 +48,8 @@ class Metrics:
         """An address of an upstream began to fail, and is left out."""
         self._cells[at.EJECTIONS] += 1
 
-    def logged_out(self) -> None:
-        self._cells[at.LOGOUTS] += 1
+    def logged_out(self, sessions: int = 1) -> None:
+        self._cells[at.LOGOUTS] += sessions
 
     def called(self, call: str, outcome: str, seconds: float) -> None:
         """A call to the provider is over; ``outcome`` is a status or ``error``."""

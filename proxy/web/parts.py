@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import aiohttp
 
 from proxy.config.settings import Settings
+from proxy.session.keeping import Keeping, open_keeping
+from proxy.session.register import Register
+from proxy.web.admin import Admin
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.auth import Auth
@@ -25,7 +28,6 @@ from proxy.web.login import Login
 from proxy.web.logout import Logout
 from proxy.web.metrics import Metrics
 from proxy.web.mint import Mint
-from proxy.web.news import News, Topic
 from proxy.web.pools import teller
 from proxy.web.provider import Provider
 from proxy.web.refresh import Refresher
@@ -54,6 +56,7 @@ class Parts:
     when nobody takes its place."""
 
     runtime: Runtime
+    keeping: Keeping
     clock: Callable[[], float]
     log: Log
     metrics: Metrics
@@ -74,44 +77,35 @@ class Parts:
     draining: bool = False
     stopping: bool = False
 
-    def hear(self, news: News) -> None:
-        """Another worker tells what it has learnt."""
-        if news.topic is Topic.ENDED:
-            self.sessions.mark_ended(news.key, news.until)
-            self.streams.end_session(news.key)
-        elif self.login is not None:
-            self.login.mark_used(news.key)
-
 
 def assemble(
     settings: Settings, http: aiohttp.ClientSession, log: Log, world: World, crew: Crew
 ) -> Parts:
     """Wire everything for ``settings``. Raises ConfigError for unusable key files."""
     runtime = compile_runtime(settings, world.random, crew.made)
-    metrics, streams = crew.metrics, Streams()
+    metrics = crew.metrics
+    ledger = _ledger(runtime, log, metrics, world)
+    streams = Streams(lambda: ledger.running)
     answers, audit = Answers(runtime), Audit(log, metrics, settings.claims.extra)
-    sessions = Sessions(runtime, world.token, crew.tell)
+    keeping = _keeping(runtime, log, world, crew)
+    sessions = Sessions(runtime, keeping, world.token, streams.end_session, streams.sessions)
     mint = Mint(runtime, world.token)
-    provider = None
+    provider, login, refresher = None, None, None
     if not settings.auth.disabled:
         provider = Provider(settings.provider, Calls(settings.provider, http, metrics), world.clock)
-    login, refresher, token, tell = None, None, world.token, crew.tell
-    if provider is not None:
-        refresher = Refresher(runtime, provider, sessions, streams, log)
-        login = Login(runtime, provider, sessions, streams, answers, audit, token, tell)
+        refresher = Refresher(runtime, provider, sessions, keeping.locks, log, world.clock)
+        login = Login(runtime, provider, sessions, keeping.register, answers, audit, world.token)
+    admin = _admin(settings, keeping.register, audit, world.clock)
 
     def draining() -> bool:
         return parts.stopping
 
-    new_id = _request_ids(world.random)
-    ledger = Ledger(runtime.trust, log, metrics, world.clock, time.perf_counter, new_id)
-    tell_of_addresses = teller(log, metrics)
-    upstreams = Upstreams(
-        runtime, mint, streams, sessions.has_ended, world.clock, tell_of_addresses
-    )
+    tell = teller(log, metrics)
+    upstreams = Upstreams(runtime, mint, streams, sessions.has_ended, world.clock, tell)
     judge, auth = Judge(runtime), Auth(runtime, sessions, refresher, mint, answers, audit)
     parts = Parts(
         runtime=runtime,
+        keeping=keeping,
         clock=world.clock,
         log=log,
         metrics=metrics,
@@ -123,9 +117,9 @@ def assemble(
         ledger=ledger,
         judge=judge,
         fast=FastLane(runtime, judge, sessions, upstreams, auth, ledger),
-        status=Status(runtime, provider, answers, metrics, draining),
+        status=Status(runtime, keeping.store, provider, answers, metrics, draining, admin),
         auth=auth,
-        logout=Logout(runtime, provider, sessions, streams, answers, audit, log, world.token),
+        logout=Logout(runtime, provider, sessions, answers, audit, log, world.token),
         login=login,
         refresher=refresher,
         provider=provider,
@@ -133,6 +127,28 @@ def assemble(
     log.on_loss = metrics.lose
     metrics.watch(lambda: len(ledger.running), lambda: len(streams))
     return parts
+
+
+def _ledger(runtime: Runtime, log: Log, metrics: Metrics, world: World) -> Ledger:
+    new_id = _request_ids(world.random)
+    return Ledger(runtime.trust, log, metrics, world.clock, time.perf_counter, new_id)
+
+
+def _keeping(runtime: Runtime, log: Log, world: World, crew: Crew) -> Keeping:
+    path = crew.made.shelf if crew.made else ""
+    settings, secrets = runtime.settings, runtime.secrets
+
+    def tell(words: str) -> None:
+        log.event("warning", words)
+
+    return open_keeping(settings, secrets, world.clock, world.random, tell, path)
+
+
+def _admin(
+    settings: Settings, register: Register, audit: Audit, clock: Callable[[], float]
+) -> Admin | None:
+    token, issuer = settings.server.admin_token.reveal(), settings.provider.issuer_url
+    return Admin(token, str(issuer or ""), register, audit, clock) if token else None
 
 
 def _request_ids(random: Callable[[int], bytes]) -> Callable[[], str]:

@@ -11,12 +11,14 @@ from proxy.config.settings import Provider as ProviderSettings
 from proxy.crypto.jwk import VerificationKeys, parse_jwks
 from proxy.crypto.jwt import UnknownKey
 from proxy.crypto.strict_json import read_object
-from proxy.errors import LoginError, ProviderError, ProxyError, Reason
+from proxy.errors import BadRequest, LoginError, ProviderError, ProxyError, Reason
 from proxy.model import Identity, Session, Tokens
 from proxy.oidc.attempt import Callback
 from proxy.oidc.claims import identity
 from proxy.oidc.idtoken import verify_id_token, verify_refreshed
+from proxy.oidc.logout_token import LogoutRequest, verify_logout_token
 from proxy.oidc.metadata import Metadata, metadata_url, read_metadata, static_metadata
+from proxy.oidc.revocation import revocation_problem, revocation_requests
 from proxy.oidc.tokens import (
     read_tokens,
     refresh_is_over,
@@ -54,7 +56,7 @@ class Provider:
         self._metadata = Cached(self._fetch_metadata, settings.metadata_ttl, clock)
         self._keys = Cached(self._fetch_keys, settings.metadata_ttl, clock)
         self._keyless = False
-        self._forced_at = float("-inf")
+        self._forced_at: dict[bool, float] = {}
 
     async def metadata(self) -> Metadata:
         """Endpoints and abilities. Raises ProviderError while there never was an answer."""
@@ -185,33 +187,73 @@ class Provider:
 
         return await self._with_keys(metadata, read, Reason.USERINFO_INVALID)
 
+    async def logout_request(self, token: str) -> LogoutRequest:
+        """What a logout token asks for. Raises BadRequest, ProviderError."""
+        metadata = await self.metadata()
+
+        def verify(keys: VerificationKeys) -> LogoutRequest:
+            return verify_logout_token(
+                token, keys, provider=self._settings, metadata=metadata, now=self._clock()
+            )
+
+        reason = Reason.LOGOUT_REQUEST_INVALID
+        try:
+            return await self._with_keys(metadata, verify, reason, stranger=True)
+        except LoginError as exc:
+            raise BadRequest(reason, exc.detail) from exc
+
+    async def revoke(self, tokens: Tokens) -> None:
+        """Give the kept tokens back, where the provider takes them (RFC 7009).
+
+        Raises ProviderError for any that it does not revoke; the others are asked for even so.
+        """
+        metadata, problems = await self.metadata(), []
+        for request in revocation_requests(metadata, self._settings, tokens):
+            reply = await self._calls.make(
+                "revoke", "POST", request.url, dict(request.headers), request.body
+            )
+            problems.append(revocation_problem(reply.status, reply.body))
+        if any(problems):
+            detail = "revoke: " + " and ".join(filter(None, problems))
+            raise ProviderError(Reason.PROVIDER_ERROR, detail)
+
     async def _with_keys(
-        self, metadata: Metadata, use: Callable[[VerificationKeys], T], refusal: Reason
+        self,
+        metadata: Metadata,
+        use: Callable[[VerificationKeys], T],
+        refusal: Reason,
+        *,
+        stranger: bool = False,
     ) -> T:
         """Run ``use`` with the keys; on an unknown kid once more with fresh ones (OIDC 10.1.1).
 
-        Raises LoginError(``refusal``) when no key is known even then.
+        ``stranger``: anybody may have sent what is to be verified. Raises LoginError(``refusal``)
+        when no key is known even then.
         """
         known = await self._keys.get() if metadata.jwks_uri else VerificationKeys()
         seen = self._keys.version
         try:
             return use(known)
         except UnknownKey as exc:
-            if not metadata.jwks_uri or not self._may_reread(seen):
+            if not metadata.jwks_uri or not self._may_reread(seen, stranger):
                 raise LoginError(refusal, f"{exc}; keys re-read lately") from exc
         try:
             return use(await self._keys.refresh(seen))
         except UnknownKey as exc:
             raise LoginError(refusal, f"{exc}, also after a re-read") from exc
 
-    def _may_reread(self, seen: int) -> bool:
-        """Once per cool-down; joining a re-read that others have begun or ended is free."""
+    def _may_reread(self, seen: int, stranger: bool) -> bool:
+        """Once per cool-down; joining a re-read that others have begun or ended is free.
+
+        Strangers have a cool-down of their own: else they could use up the one that sign-ins
+        need after a rotation.
+        """
         if self._keys.flying or self._keys.version != seen:
             return True
         now = self._clock()
-        if now - self._forced_at < _COOL_DOWN:
+        if now - self._forced_at.get(stranger, float("-inf")) < _COOL_DOWN:
             return False
-        self._forced_at = now
+        self._forced_at[stranger] = now
         return True
 
     async def _fetch_metadata(self) -> Metadata:

@@ -3,40 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from proxy.errors import LoginError, ProviderError
+from proxy.errors import LoginError, ProviderError, Reason, StoreError
 from proxy.model import Session, Tokens
+from proxy.rules.gate import refresh_due
+from proxy.session.locks import Locks
 from proxy.web.log import Log
 from proxy.web.provider import Provider, RefreshOver
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened, Sessions
-from proxy.web.streams import Streams
 
 _TRY_AGAIN = 30.0
 """Seconds until the next try after a fault of the provider's."""
+_SAVE_WITHIN = 60.0
+_SAVE_EVERY = 0.2
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _Flight:
+    """One refresh; ``stuck`` when the provider has answered and the store does not."""
+
+    task: asyncio.Task[Opened | None]
+    stuck: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Refresher:
-    """Keeps sessions fresh. A session is refreshed by one task; everybody else waits for it."""
+    """Keeps sessions fresh. A session is refreshed by one task of all processes and replicas;
+    everybody else waits for it."""
 
     def __init__(
         self,
         runtime: Runtime,
         provider: Provider,
         sessions: Sessions,
-        streams: Streams,
+        locks: Locks,
         log: Log,
+        clock: Callable[[], float],
     ) -> None:
         self._runtime = runtime
         self._provider = provider
         self._sessions = sessions
-        self._streams = streams
+        self._locks = locks
         self._log = log
-        self._flights: dict[str, asyncio.Task[Opened | None]] = {}
+        self._clock = clock
+        self._flights: dict[str, _Flight] = {}
 
-    async def refresh(self, opened: Opened, now: float) -> Opened | None:
-        """The session as the provider sees it now; None when the provider has ended it.
+    async def refresh(self, opened: Opened) -> Opened | None:
+        """The session as the provider sees it now; None when it has ended.
 
         A fault of the provider's ends nothing: the session goes on as it was, and is tried
         again a little later. Rules are the caller's to judge. Raises StoreError.
@@ -44,31 +59,49 @@ class Refresher:
         session_id = opened.session.id
         flight = self._flights.get(session_id)
         if flight is None:
-            loop = asyncio.get_running_loop()
-            flight = self._flights[session_id] = loop.create_task(self._refresh(opened, now))
-            flight.add_done_callback(lambda _: self._flights.pop(session_id, None))
+            stuck = asyncio.Event()
+            task = asyncio.get_running_loop().create_task(self._refresh(opened, stuck))
+            flight = self._flights[session_id] = _Flight(task, stuck)
+            task.add_done_callback(lambda _: self._flights.pop(session_id, None))
         # A client that leaves must not cancel what others wait for.
-        return await asyncio.shield(flight)
+        stuck_too = asyncio.ensure_future(flight.stuck.wait())
+        try:
+            await asyncio.wait({flight.task, stuck_too}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stuck_too.cancel()
+        if not flight.task.done():
+            raise StoreError(Reason.STORE_UNAVAILABLE, "a refreshed session waits to be kept")
+        return flight.task.result()
 
-    async def _refresh(self, opened: Opened, now: float) -> Opened | None:
-        session = opened.session
+    async def _refresh(self, opened: Opened, stuck: asyncio.Event) -> Opened | None:
+        async with self._locks.hold(f"refresh:{opened.session.id}"):
+            current = await self._sessions.current(opened, self._clock())
+            if current is None or not refresh_due(current.session, self._clock()):
+                return current  # it has ended, or somebody else was quicker
+            fresh = await self._asked(current)
+            if fresh is None:
+                return None
+            return await self._keep(current, fresh, stuck)
+
+    async def _asked(self, opened: Opened) -> Session | None:
+        """What the provider makes of it; None when it has ended the session."""
+        session, now = opened.session, self._clock()
         fields: dict[str, object] = {"sub": session.identity.subject, "sid": opened.sid}
         try:
-            fresh = await self._asked(session, now)
+            fresh = await self._renewed(session, now)
         except (RefreshOver, LoginError) as exc:
             # Over, or an answer that cannot be believed (OpenID Connect Core section 12.2).
             self._log.event("info", f"session ended at refresh: {exc}", fields)
-            await self._sessions.end(opened)
-            self._streams.end_session(session.id)
+            await self._sessions.end(opened, now)
             return None
         except ProviderError as exc:
             self._log.event("warning", f"refresh failed, session kept: {exc}", fields)
             fresh = replace(session, refresh_at=now + _TRY_AGAIN)
         if self._sessions.has_ended(session.id):
             return None  # signed out while the provider was asked
-        return await self._sessions.succeed(fresh, now)
+        return fresh
 
-    async def _asked(self, session: Session, now: float) -> Session:
+    async def _renewed(self, session: Session, now: float) -> Session:
         tokens, person = await self._provider.refreshed(
             session, self._runtime.settings.claims, self._runtime.kept_claims
         )
@@ -82,12 +115,28 @@ class Refresher:
         return replace(
             session,
             identity=person or session.identity,
+            expires_at=self._runtime.session_end(person or session.identity, session.created_at),
             tokens=kept,
             seen_at=now,
             refresh_at=now + every,
         )
 
+    async def _keep(self, current: Opened, fresh: Session, stuck: asyncio.Event) -> Opened | None:
+        """The provider may have rotated the refresh token: what it gave must not be lost."""
+        give_up = self._clock() + _SAVE_WITHIN
+        while True:
+            try:
+                return await self._sessions.succeed(current.kept, fresh, self._clock())
+            except StoreError:
+                if self._clock() > give_up:
+                    raise
+                stuck.set()
+            await asyncio.sleep(_SAVE_EVERY)
+
     async def close(self) -> None:
         """Let no refresh be cut off: its rotated token would be lost."""
-        if self._flights:
-            await asyncio.wait(self._flights.values(), timeout=5)
+        tasks = [flight.task for flight in self._flights.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+            for task in tasks:
+                task.cancel()

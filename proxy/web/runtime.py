@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 
 from proxy.config.paths import EndpointPaths, endpoint_paths
 from proxy.config.settings import Settings
 from proxy.config.types import decode_cookie_secret
-from proxy.crypto.jwt import Signer, generate_signing_key, load_signer, shared_secret_signer
+from proxy.crypto.jwt import (
+    Signer,
+    generate_signing_key,
+    load_signer,
+    private_keys,
+    shared_secret_signer,
+)
 from proxy.crypto.seal import Sealer
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, LoginError, Reason
+from proxy.model import Identity
 from proxy.rules.access import Rules, claim_paths
 from proxy.rules.assertion import Assertion
 from proxy.rules.headers import HeaderPolicy
 from proxy.rules.redirects import Redirects
 from proxy.rules.routes import Endpoint, Routes, compile_routes
 from proxy.rules.target import Trust, public_hosts
-from proxy.session.cookie import CookieStore
 from proxy.session.cookies import CookieNames, Jar
-from proxy.session.store import Store
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -40,7 +46,7 @@ class Runtime:
     jar: Jar
     attempts: Sealer
     returns: Sealer
-    store: Store
+    secrets: tuple[bytes, ...] = field(repr=False)
 
     @property
     def names(self) -> CookieNames:
@@ -50,18 +56,34 @@ class Runtime:
         """The absolute URL of one of our paths."""
         return self.settings.public_url + path
 
+    def session_end(self, person: Identity, begun: float) -> float:
+        """The absolute end of a session: the provider may declare a sooner one (R103).
+
+        Raises LoginError for a declaration that cannot be read, which is no permission.
+        """
+        end = begun + self.settings.session.lifetime
+        name = self.settings.session.end_claim
+        declared = person.claims.get(name) if name else None
+        if declared is None:
+            return end
+        if isinstance(declared, bool) or not isinstance(declared, int | float):
+            raise LoginError(Reason.IDENTITY_INCOMPLETE, f"the claim {name} is no time")
+        return min(end, float(declared)) if isfinite(declared) else end
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Made:
-    """Secrets that all processes of a proxy have in common, whenever they start.
+    """What all processes of a proxy have in common, whenever they start: secrets, and a shelf.
 
     ``signing_keys`` are stand-ins for what is not configured, PEM texts by algorithm.
     ``read_keys`` is what the configured key files held; None: each process reads them itself.
+    ``shelf`` is a file for what sessions share where nothing else is configured; empty for none.
     """
 
     cookie_secret: bytes = field(repr=False)
     signing_keys: Mapping[str, bytes] = field(repr=False)
     read_keys: tuple[bytes, ...] | None = field(default=None, repr=False)
+    shelf: str = ""
 
     @classmethod
     def for_settings(
@@ -72,7 +94,9 @@ class Made:
         algorithm = settings.identity.algorithm
         if algorithm not in keys and _lacks_key(settings):
             keys[algorithm] = generate_signing_key(algorithm)
-        return cls(before.cookie_secret if before else random(32), keys)
+        if before is not None:
+            return replace(before, signing_keys=keys, read_keys=None)
+        return cls(random(32), keys)
 
     def with_keys(self, settings: Settings) -> Made:
         """With what the key files hold now. Raises ConfigError naming those that are unusable."""
@@ -114,20 +138,26 @@ def compile_runtime(
         routes=compile_routes(settings, _endpoints(paths), paths.static),
         access=Rules.compile(settings.access),
         kept_claims=claim_paths(settings.access, tuple(r.rule for r in settings.routes))
-        | set(settings.headers.extra.values()),
+        | set(settings.headers.extra.values())
+        | {name for name in (settings.session.end_claim,) if name},
         headers=HeaderPolicy.compile(settings.headers, settings.identity.header, names.ours),
         assertion=_assertion(settings),
         signers=load_signers(settings, made),
-        redirects=Redirects(
-            settings.public_url,
-            settings.login.redirect_hosts,
-            settings.server.prefix,
-            frozenset({paths.start, paths.callback, paths.sign_in, paths.sign_out}),
-        ),
+        redirects=_redirects(settings, paths),
         jar=Jar(names, secure, settings.cookie.domain, settings.cookie.same_site),
         attempts=sealer("login-attempt"),
         returns=sealer("sign-out-return"),
-        store=CookieStore(sealer("session"), settings.session.lifetime),
+        secrets=tuple(secrets),
+    )
+
+
+def _redirects(settings: Settings, paths: EndpointPaths) -> Redirects:
+    return Redirects(
+        settings.public_url,
+        settings.login.redirect_hosts,
+        settings.server.prefix,
+        frozenset({paths.start, paths.callback, paths.sign_in, paths.sign_out}),
+        pages=frozenset({paths.sessions}),
     )
 
 
@@ -165,6 +195,9 @@ def _endpoints(paths: EndpointPaths) -> dict[str, Endpoint]:
         paths.sign_in: Endpoint.SIGN_IN,
         paths.sign_out: Endpoint.SIGN_OUT,
         paths.signed_out: Endpoint.SIGNED_OUT,
+        paths.backchannel_logout: Endpoint.BACKCHANNEL_LOGOUT,
+        paths.frontchannel_logout: Endpoint.FRONTCHANNEL_LOGOUT,
+        paths.sessions: Endpoint.SESSIONS,
         paths.auth: Endpoint.AUTH,
         paths.userinfo: Endpoint.USERINFO,
         paths.identity: Endpoint.IDENTITY,
@@ -198,13 +231,14 @@ def configured_signers(settings: Settings) -> tuple[Signer, ...]:
 
 
 def _read_keys(settings: Settings) -> tuple[bytes, ...]:
-    """The texts of ``identity.signing_key_files``, each a usable key. Raises ConfigError."""
+    """The keys in ``identity.signing_key_files``, each usable, as PEM. Raises ConfigError."""
     identity = settings.identity
     texts, problems = [], []
     for index, name in enumerate(identity.signing_key_files):
         try:
-            texts.append(Path(name).read_bytes())
-            load_signer(texts[-1], identity.algorithm)
+            for pem in private_keys(Path(name).read_bytes()):
+                load_signer(pem, identity.algorithm)
+                texts.append(pem)
         except (OSError, ValueError) as exc:
             problems.append(f"identity.signing_key_files[{index}]: {name}: {exc}")
     if problems:

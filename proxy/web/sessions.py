@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
+from weakref import WeakValueDictionary
 
+from proxy.errors import LoginError, Reason, StoreError
 from proxy.model import Session, SetCookie
 from proxy.rules.gate import alive, refresh_due
+from proxy.session.cards import session_tag
 from proxy.session.cookies import join
+from proxy.session.endings import Ending, Scope
+from proxy.session.keeping import Keeping
+from proxy.session.store import Kept
 from proxy.web.lru import Lru
-from proxy.web.news import News, Topic
 from proxy.web.runtime import Runtime
+from proxy.web.visit import Visit
 
 _CACHED = 4096
-_ENDED = 65536
+_ENDED = 8192
+_ASK_AGAIN = 0.5
+_TICKET_STEP = 60.0
+"""Seconds after which use is written down, where that needs no new cookie."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -33,39 +44,76 @@ class Minted:
     forward_auth: bytes = b""
 
 
+class Life:
+    """Whether a session that is in hand, by whatever values, has been ended."""
+
+    __slots__ = ("__weakref__", "over")
+
+    def __init__(self, over: bool) -> None:
+        self.over = over
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Opened:
-    """A session in hand, and what was made from it."""
+    """A session in hand, and what was made from it; ``key`` is that of the newest value.
 
-    session: Session
-    value: str
+    Until ``asked_again`` the store need not be asked whether it still lives, and until
+    ``good_until`` nobody at all.
+    """
+
+    kept: Kept
     sid: str
+    key: bytes
+    life: Life
+    asked_again: float
     told: str = ""
     good_until: float = 0.0
     minted: dict[tuple[str, ...], Minted] = field(default_factory=dict)
 
+    @property
+    def session(self) -> Session:
+        return self.kept.session
+
+    @property
+    def value(self) -> str:
+        return self.kept.value
+
 
 class Sessions:
-    """Finds, renews and ends sessions; remembers which have ended.
+    """Finds, begins, renews and ends sessions; remembers which have ended.
 
-    ``token``: () → a random text of at least 128 bits. ``tell`` is told what other processes
-    must know.
+    ``token``: () → a random text of at least 128 bits. ``on_end`` is called with the id of each
+    session that has ended, wherever that was; ``running`` gives those that something runs for.
     """
 
     def __init__(
         self,
         runtime: Runtime,
+        keeping: Keeping,
         token: Callable[[], str],
-        tell: Callable[[News], None] = lambda _: None,
+        on_end: Callable[[str], None] = lambda session_id: None,
+        running: Callable[[], Iterable[Session]] = tuple,
     ) -> None:
         self._runtime = runtime
+        self._keeping = keeping
         self._token = token
-        self._tell = tell
+        self._on_end = on_end
+        self._running = running
         self._opened: Lru[bytes, Opened] = Lru(_CACHED)
-        self._ended: Lru[str, float] = Lru(_ENDED)
+        self._ended: Lru[str, bool] = Lru(_ENDED)
+        self._lives: WeakValueDictionary[str, Life] = WeakValueDictionary()
+        self._is_listening = False
+        self._ending: set[asyncio.Task[None]] = set()
+        self._missed = asyncio.Event()
         self.endings = 0
-        """How many were marked as ended: while it stays, nobody need be asked about again."""
-        self._refreshed: Lru[str, Opened] = Lru(_CACHED)
+        """Changes whenever somebody must be asked about again."""
+        idle = runtime.settings.session.idle_timeout
+        self._idle = idle
+        self._step = idle / 10
+        if keeping.store.forgets:
+            self._step = min(idle / 10, _TICKET_STEP) or _TICKET_STEP
+
+    # Finding
 
     async def find(self, pairs: Sequence[tuple[bytes, bytes]], now: float) -> Opened | None:
         """The live session that the cookies hold. Raises StoreError.
@@ -75,6 +123,11 @@ class Sessions:
         """
         found = await self.all(pairs, now)
         return found[0] if len({opened.session.id for opened in found}) == 1 else None
+
+    async def all(self, pairs: Sequence[tuple[bytes, bytes]], now: float) -> list[Opened]:
+        """Every live session among the cookies: what a sign-out ends. Raises StoreError."""
+        values = join(pairs, self._runtime.names)
+        return [o for value in values if (o := await self._open(value, now)) is not None]
 
     def key(self, pairs: Sequence[tuple[bytes, bytes]]) -> bytes | None:
         """By what ``at_hand`` knows the session of these cookies; None where it never could."""
@@ -88,124 +141,220 @@ class Sessions:
         None says nothing: ask ``find``.
         """
         opened = self._opened.get(key) if key is not None else None
-        if opened is None:
+        if opened is None or opened.key != key or opened.life.over:
             return None
-        if now < opened.good_until and opened.session.id not in self._ended:
+        if now < opened.good_until:
             return opened
-        newest = self._newest(opened)
-        session = newest.session
-        idle = self._runtime.settings.session.idle_timeout
-        if newest.value != opened.value or session.id in self._ended:
+        session = opened.session
+        if now >= opened.asked_again or not alive(session, now, self._idle):
             return None
-        if not alive(session, now, idle) or self._is_due(session, now, idle):
+        if self._is_due(session, now) or refresh_due(session, now):
             return None
-        if refresh_due(session, now):  # verdicts are remembered for as long as it is at hand
-            return None
-        if newest is opened:
-            # Until then only its end can change what has been found here.
-            due = session.seen_at + idle / 10 if idle else session.expires_at
-            refresh = session.expires_at if session.refresh_at is None else session.refresh_at
-            opened.good_until = min(session.expires_at, due, refresh)
-        return newest
-
-    async def all(self, pairs: Sequence[tuple[bytes, bytes]], now: float) -> list[Opened]:
-        """Every live session among the cookies: what a sign-out ends. Raises StoreError."""
-        values = join(pairs, self._runtime.names)
-        return [o for value in values if (o := await self._open(value, now)) is not None]
-
-    def has_ended(self, session_id: str) -> bool:
-        """Was it ended? To be asked again after every wait."""
-        return session_id in self._ended
+        # Until then only its end can change what has been found here.
+        due = session.seen_at + self._step if self._step else inf
+        refresh = inf if session.refresh_at is None else session.refresh_at
+        opened.good_until = min(session.expires_at, due, refresh, opened.asked_again)
+        return opened
 
     async def _open(self, value: str, now: float) -> Opened | None:
         key = _digest(value)
         opened = self._opened.get(key)
-        if opened is None or opened.value != value:
-            session = await self._runtime.store.load(value, now)
-            if session is None:
+        if opened is None or now >= opened.asked_again or self._may_be_newer(opened.session, now):
+            opened = await self._asked(value, now)
+            if opened is None:
+                self._opened.pop(key)
                 return None
-            opened = Opened(session, value, session_tag(session.id))
             self._opened.put(key, opened)
-        opened = self._newest(opened)
-        session = opened.session
-        idle = self._runtime.settings.session.idle_timeout
-        if session.id in self._ended or not alive(session, now, idle):
+        return opened if not opened.life.over and alive(opened.session, now, self._idle) else None
+
+    def _may_be_newer(self, session: Session, now: float) -> bool:
+        """Would another process that has used or refreshed the session matter?"""
+        return refresh_due(session, now) or not alive(session, now, self._idle)
+
+    async def _asked(self, value: str, now: float) -> Opened | None:
+        """What the store has behind ``value``, unless it has been ended."""
+        trust, endings = self._trust, self.endings
+        kept = await self._keeping.store.load(value, now)
+        if kept is None or await self._keeping.endings.is_over(kept.session, now):
             return None
+        if kept.is_late:
+            # Nobody should have the old value any more: either of two holders is a thief.
+            await self._keeping.register.end_session(kept.session, kept.value, now)
+            return None
+        opened = self._adopt(kept)
+        if endings == self.endings:  # else an end may have been missed meanwhile
+            opened.asked_again = now + trust
         return opened
 
-    def _newest(self, opened: Opened) -> Opened:
-        """What a refresh made of the session: an older cookie stands for the same thing.
+    @property
+    def _trust(self) -> float:
+        """Seconds for which nobody need be asked: few while we would not be told."""
+        trust = self._keeping.shelf.trust
+        return trust if self._is_listening else min(trust, _ASK_AGAIN)
 
-        Its refresh token is used up, so nobody may ask the provider with it again.
-        """
-        if opened.session.refresh_at is None:
-            return opened
-        newer = self._refreshed.get(opened.session.id)
-        if newer is None or (newer.session.refresh_at or 0) <= opened.session.refresh_at:
-            return opened
-        return newer
-
-    async def succeed(self, session: Session, now: float) -> Opened:
-        """Keep what a refresh made of a session, for every cookie of it. Raises StoreError."""
-        value = await self._runtime.store.save(session, now)
-        opened = Opened(session, value, session_tag(session.id))
-        self._opened.put(_digest(value), opened)
-        self._refreshed.put(session.id, opened)
+    def _adopt(self, kept: Kept) -> Opened:
+        """What was made from the same facts stays."""
+        key = _digest(kept.value)
+        known = self._opened.get(key)
+        if known is not None and known.session.id == kept.session.id:
+            if known.session == kept.session:
+                return known
+            if replace(known.session, seen_at=kept.session.seen_at) == kept.session:
+                known.kept, known.good_until = kept, 0.0
+                return known
+        session_id = kept.session.id
+        life = self._lives.get(session_id)
+        if life is None:
+            life = self._lives[session_id] = Life(session_id in self._ended)
+        opened = Opened(kept, session_tag(session_id), key, life, 0.0)
+        self._opened.put(key, opened)
         return opened
 
-    async def keep(
-        self, session: Session, pairs: Sequence[tuple[bytes, bytes]], now: float
-    ) -> list[SetCookie]:
-        """Store ``session``; returns the cookies that carry it. Raises StoreError, ProxyError."""
-        return self._cookies(session, await self._runtime.store.save(session, now), pairs, now)
-
-    def _cookies(
-        self, session: Session, value: str, pairs: Sequence[tuple[bytes, bytes]], now: float
-    ) -> list[SetCookie]:
-        max_age = max(1, int(session.expires_at - now))
-        return self._runtime.jar.session(value, max_age, pairs)
+    # Beginning and going on
 
     def new_id(self) -> str:
         return self._token()
 
+    async def begin(self, session: Session, visit: Visit) -> list[SetCookie]:
+        """Keep a new sign-in; returns the cookies that carry it. Raises StoreError, ProxyError."""
+        kept = await self._keeping.store.save(session, visit.now)
+        cookies = self._cookies(kept, visit.pairs, visit.now)
+        browser, address = visit.header("User-Agent"), visit.goal.client
+        begun = await self._keeping.register.begin(session, kept.value, browser, address, visit.now)
+        if not begun:
+            raise LoginError(Reason.NO_SESSION, "all sessions of this person have just been ended")
+        return cookies
+
+    def _cookies(
+        self, kept: Kept, pairs: Sequence[tuple[bytes, bytes]], now: float
+    ) -> list[SetCookie]:
+        max_age = max(1, int(kept.session.expires_at - now))
+        return self._runtime.jar.session(kept.value, max_age, pairs)
+
     async def renewed(
         self, opened: Opened, pairs: Sequence[tuple[bytes, bytes]], now: float
-    ) -> list[SetCookie]:
-        """Cookies that the browser needs now; usually none.
+    ) -> list[SetCookie] | None:
+        """Cookies that the browser needs now, usually none; None when it has ended meanwhile.
 
-        The idle limit moves once a tenth of it has passed. A browser that came with an older
-        cookie of a refreshed session gets the new one.
+        Raises StoreError. The idle limit moves once a tenth of it has passed. A browser that came
+        with an older cookie of a refreshed session gets the new one.
         """
-        session = opened.session
-        idle = self._runtime.settings.session.idle_timeout
-        if self._is_due(session, now, idle):
-            return await self.keep(replace(session, seen_at=now), pairs, now)
-        if session.id in self._refreshed and opened.value not in join(pairs, self._runtime.names):
-            return self._cookies(session, opened.value, pairs, now)
+        kept = opened.kept
+        if self._is_due(kept.session, now):
+            renewed = await self.succeed(kept, replace(kept.session, seen_at=now), now)
+            if renewed is None:
+                return None
+            kept = renewed.kept
+            renewed.minted = renewed.minted or opened.minted
+        if kept.value not in join(pairs, self._runtime.names):
+            return self._cookies(kept, pairs, now)
         return []
 
-    @staticmethod
-    def _is_due(session: Session, now: float, idle: float) -> bool:
-        """Is it time to move the idle limit?"""
-        return bool(idle) and now - session.seen_at >= idle / 10
+    def _is_due(self, session: Session, now: float) -> bool:
+        """Is it time to write down that it is used?"""
+        return bool(self._step) and now - session.seen_at >= self._step
 
-    async def end(self, opened: Opened) -> None:
-        """End a session, in every process of this proxy. Raises StoreError."""
-        session = opened.session
-        self.mark_ended(session.id, session.expires_at)
-        self._tell(News(Topic.ENDED, session.id, session.expires_at))
-        await self._runtime.store.drop(opened.value)
+    async def succeed(self, kept: Kept, session: Session, now: float) -> Opened | None:
+        """Keep newer facts of a session; None when it has ended meanwhile. Raises StoreError."""
+        renewed = await self._keeping.store.renew(kept, session, now)
+        if renewed is None or not await self._keeping.register.seen(session, renewed.value, now):
+            self.mark_ended(session.id)
+        if renewed is None or self.has_ended(session.id):
+            return None
+        opened = self._adopt(renewed)
+        opened.asked_again = max(opened.asked_again, now + self._trust)
+        return opened
 
-    def mark_ended(self, session_id: str, expires_at: float) -> None:
-        """It has been ended, here or by another process."""
-        self._ended.put(session_id, expires_at)
+    async def current(self, opened: Opened, now: float) -> Opened | None:
+        """The session as the store has it by now: others may have refreshed it."""
+        opened.asked_again = 0.0
+        return await self._open(opened.value, now)
+
+    # Ending
+
+    async def listen(self, clock: Callable[[], float]) -> None:
+        """Follow what others end, until cancelled; to be called again should it fail."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._is_listening = True
+                group.create_task(self._keeping.shelf.listen(self.hear))
+                group.create_task(self._catch_up(clock))
+        finally:
+            self._is_listening = False
+            self.hear(None)
+
+    async def _catch_up(self, clock: Callable[[], float]) -> None:
+        """Ask for all that something runs for, each time that news may have been missed."""
+        while True:
+            await self._missed.wait()
+            self._missed.clear()
+            try:
+                for session in tuple(self._running()):
+                    if await self._keeping.endings.is_over(session, clock()):
+                        self.mark_ended(session.id)
+            except StoreError:
+                self._missed.set()
+                await asyncio.sleep(_ASK_AGAIN)
+
+    def has_ended(self, session_id: str) -> bool:
+        """Was it ended? To be asked again after every wait."""
+        life = self._lives.get(session_id)
+        return session_id in self._ended or (life is not None and life.over)
+
+    async def end(self, opened: Opened, now: float) -> None:
+        """End a session, for every process and replica. Raises StoreError: then it goes on, and
+        ending it can be tried again."""
+        self.mark_ended(opened.session.id)
+        task = asyncio.get_running_loop().create_task(self._end(opened, now))
+        self._ending.add(task)
+        task.add_done_callback(self._has_ended_one)
+        # A client that leaves must not cut it off: over for us, and going on elsewhere.
+        await asyncio.shield(task)
+
+    async def _end(self, opened: Opened, now: float) -> None:
+        try:
+            await self._keeping.register.end_session(opened.session, opened.value, now)
+        except BaseException:
+            # Over for us alone, nobody could end it for the others any more.
+            self._ended.pop(opened.session.id)
+            opened.life.over = False
+            self._ask_about_all()
+            raise
+
+    def _has_ended_one(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even if its client has gone
+
+    def mark_ended(self, session_id: str) -> None:
+        """It has been ended, here or elsewhere."""
+        self._ended.put(session_id, True)
+        life = self._lives.get(session_id)
+        if life is not None:
+            life.over = True
         self.endings += 1
+        self._on_end(session_id)
+
+    def hear(self, message: bytes | None) -> None:
+        """Somebody has ended sessions; None: somebody may have, and we were not told."""
+        self.endings += 1
+        ending = Ending.read(message) if message is not None else None
+        if ending is None:
+            self._missed.set()
+            self._ask_about_all()
+        elif ending.scope is Scope.SESSION:
+            self.mark_ended(ending.key)
+        else:
+            known = [opened.session for opened in self._opened.values()]
+            for session in (*known, *self._running()):
+                if self._keeping.endings.covers(ending, session):
+                    self.mark_ended(session.id)
+
+    def _ask_about_all(self) -> None:
+        self.endings += 1
+        for opened in self._opened.values():
+            opened.asked_again = opened.good_until = 0.0
 
 
 def _digest(value: str) -> bytes:
     return hashlib.blake2b(value.encode(), digest_size=16).digest()
-
-
-def session_tag(session_id: str) -> str:
-    """The session's public name (``sid``): tells nothing about the cookie."""
-    return hashlib.sha256(b"auth-proxy/sid/" + session_id.encode()).hexdigest()[:32]

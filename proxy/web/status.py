@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from proxy.crypto.jwt import public_jwks
+from proxy.crypto.jwt import JWKS_SECONDS, public_jwks
 from proxy.errors import StoreError
+from proxy.session.store import Store
+from proxy.web.admin import Admin
 from proxy.web.answers import Answers
 from proxy.web.metrics import Metrics
 from proxy.web.provider import Provider
@@ -22,16 +24,20 @@ class Status:
     def __init__(
         self,
         runtime: Runtime,
+        store: Store,
         provider: Provider | None,
         answers: Answers,
         metrics: Metrics,
         draining: Callable[[], bool],
+        admin: Admin | None = None,
     ) -> None:
         self._runtime = runtime
+        self._store = store
         self._provider = provider
         self._answers = answers
         self._metrics = metrics
         self._draining = draining
+        self._admin = admin
 
     async def ping(self, visit: Visit) -> web.StreamResponse:
         """200 as long as the process answers at all (R141)."""
@@ -47,7 +53,7 @@ class Status:
     async def jwks(self, visit: Visit) -> web.StreamResponse:
         headers = (
             ("Content-Type", "application/jwk-set+json"),
-            ("Cache-Control", "public, max-age=300"),
+            ("Cache-Control", f"public, max-age={JWKS_SECONDS}"),
             ("Access-Control-Allow-Origin", "*"),
             ("X-Content-Type-Options", "nosniff"),
         )
@@ -76,13 +82,14 @@ class Status:
 
     async def _store_state(self) -> str:
         try:
-            await self._runtime.store.ready()
+            await self._store.ready()
         except StoreError as exc:
             return str(exc.reason)
         return "ok"
 
     def private_app(self) -> web.Application:
-        """The private listener: metrics, readiness by check, and the keys for upstreams."""
+        """The private listener: metrics, readiness by check, the keys for upstreams, and the
+        administrators' API if there is one."""
 
         async def metrics(_: web.Request) -> web.Response:
             kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
@@ -107,4 +114,6 @@ class Status:
         app.router.add_get(paths.ready, ready)
         app.router.add_get(paths.ping, ping)
         app.router.add_get(paths.jwks, keys)
+        if self._admin is not None:
+            self._admin.add_to(app)
         return app

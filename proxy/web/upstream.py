@@ -200,12 +200,11 @@ class Upstreams:
         tunnel = Tunnel(connection.transport, done)
         tunnel.start(connection.hand_over())  # frames that came with the handshake
         session = opened.session if opened else None
-        key = session.id if session else ""
         timer = None
         if session is not None:
             left = max(0.0, session.expires_at - self._clock())
             timer = loop.call_later(left, tunnel.end, POLICY, "session ended")
-        self._streams.add(key, tunnel)
+        self._streams.add(session, tunnel)
         if session is not None and self._has_ended(session.id):
             tunnel.end(POLICY, "session ended")  # during the handshake
         try:
@@ -213,7 +212,7 @@ class Upstreams:
         finally:
             if timer is not None:
                 timer.cancel()
-            self._streams.remove(key, tunnel)
+            self._streams.remove(tunnel)
             visit.sent = tunnel.bytes_out
             # The transport was taken from the connection, which must still learn of its end.
             loop.call_soon(connection.connection_lost, None)

@@ -19,7 +19,7 @@ def test_a_valid_configuration_is_summed_up_without_secrets(
     assert captured.out.startswith("configuration is valid\n")
     assert "https://app.example.org/oauth2/sign_in" in captured.out
     assert "by e-mail" in captured.out
-    assert "12h, 4h when idle" in captured.out
+    assert "12h, 4h when idle, in cookies" in captured.out
     assert "tiger" not in captured.out
     assert SECRET not in captured.out
 
@@ -65,3 +65,20 @@ def test_the_summary_says_what_listens_how_and_with_how_many_workers(
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert ["private", "off"] in lines
     assert ["workers", "3"] in lines
+
+
+def test_the_files_of_a_session_store_are_looked_at(
+    config: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "none" / "sessions.db"
+    flags = ["--session-store", "file", "--session-file", str(file)]
+    assert main(["check", *flags]) == 2
+    assert f"session.file: {file.parent}: No such file or directory" in capsys.readouterr().err
+    file.parent.mkdir()
+    assert main(["check", *flags]) == 0
+    assert "4h when idle, in session.file" in capsys.readouterr().out
+    redis = ["--redis-url", "rediss://:zebra-in-the-zoo@redis", "--redis-ca-file", "none.pem"]
+    assert main(["check", "--session-store", "redis", *redis]) == 2
+    said = capsys.readouterr().err
+    assert "--redis-ca-file: redis.ca_file: none.pem: No such file" in said
+    assert "zebra" not in said

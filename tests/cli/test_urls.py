@@ -13,8 +13,11 @@ def test_urls_need_only_the_public_url(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.splitlines() == [
         "redirect URI              https://app.example.org/v1/auth/auth",
         "post-logout redirect URI  https://app.example.org/oauth2/signed_out",
+        "back-channel logout URI   https://app.example.org/oauth2/backchannel_logout",
+        "front-channel logout URI  https://app.example.org/oauth2/frontchannel_logout",
         "web origin                https://app.example.org",
         "sign-in URL               https://app.example.org/v1/auth/login",
+        "own sessions              https://app.example.org/oauth2/sessions",
     ]
 
 

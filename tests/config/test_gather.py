@@ -21,6 +21,32 @@ def test_secret_files_can_be_a_list_for_rotation() -> None:
     assert [secret.reveal() for secret in settings.cookie.secret] == [OTHER, SECRET]
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({"environ": {"AUTH_PROXY_COOKIE_SECRET_FILE": "/s"}}, id="variable"),
+        pytest.param({"flags": {"cookie.secret_file": "/s"}}, id="flag"),
+        pytest.param({}, id="file"),
+    ],
+)
+def test_a_file_may_hold_several_secrets(how: dict[str, dict[str, str]]) -> None:
+    text = MINIMAL.replace(f"secret: {SECRET}", "" if how else "secret_file: /s")
+    settings = load_text(text, files={"/s": f"# new, then old\n{OTHER}\n{SECRET}\n"}, **how)
+    assert [secret.reveal() for secret in settings.cookie.secret] == [OTHER, SECRET]
+
+
+def test_a_file_of_one_secret_is_one_secret_whatever_it_holds() -> None:
+    text = MINIMAL.replace("client_secret: tiger-in-the-tank", "client_secret_file: /s")
+    settings = load_text(text, files={"/s": "# a,\nb\n"})
+    assert settings.provider.client_secret.reveal() == "# a,\nb"
+
+
+def test_an_empty_file_of_secrets_is_a_missing_secret() -> None:
+    text = MINIMAL.replace(f"secret: {SECRET}", "secret_file: /s")
+    (problem,) = problems_of(text, files={"/s": "# nothing yet\n"})
+    assert "not set: cookie.secret" in problem
+
+
 def test_a_secret_and_its_file_in_the_configuration_are_a_problem() -> None:
     text = MINIMAL + "  secret_file: /run/s\n"
     assert problems_of(text, files={"/run/s": SECRET}) == [

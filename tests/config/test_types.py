@@ -20,6 +20,7 @@ from proxy.config.types import (
     parse_size,
     show_duration,
     show_size,
+    split_secrets,
 )
 
 KEY = bytes.fromhex("9bc90cd1f5b691395acf93e75bb955bc0d7c3ddc45e81fe3f8c52a32834d5256")
@@ -193,6 +194,21 @@ def test_any_random_key_is_read_in_every_spelling(key: bytes) -> None:
         return
     texts = (key.hex(), base64.b64encode(key).decode(), base64.urlsafe_b64encode(key).decode())
     assert {decode_cookie_secret(text) for text in texts} == {key}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", [], id="nothing"),
+        pytest.param("a", ["a"], id="one"),
+        pytest.param("a, b ,,c", ["a", "b", "c"], id="commas"),
+        pytest.param("a\r\n\n  b\n", ["a", "b"], id="lines"),
+        pytest.param("# made, today\na\n  # old\nb", ["a", "b"], id="remarks"),
+        pytest.param("#a\na # b", ["#a", "a # b"], id="what is no remark"),
+    ],
+)
+def test_secrets_stand_on_lines_or_between_commas(text: str, expected: list[str]) -> None:
+    assert split_secrets(text) == expected
 
 
 def test_a_secret_does_not_show_itself() -> None:

@@ -16,6 +16,9 @@ from proxy.crypto.jwk import (
     generate_signing_key,
     load_private_key,
     parse_jwks,
+    private_keys,
+    signing_algorithm,
+    similar_signing_key,
     thumbprint,
 )
 from tests.crypto.forge import ec_key, ed_key, rsa_key
@@ -160,3 +163,52 @@ def _pem(private: Any, password: bytes = b"") -> bytes:
 def test_a_key_that_does_not_fit_is_explained(pem: Any, algorithm: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         load_private_key(pem(), algorithm)
+
+
+def test_private_keys_stand_one_behind_the_other() -> None:
+    one, two = generate_signing_key("ES256"), generate_signing_key("RS256")
+    around = b"\xef\xbb\xbf# mine\r\nKey Attributes\n-----BEGIN EC PARAMETERS-----\nAA==\n"
+    text = around + b"-----END EC PARAMETERS-----\n" + one + b"# old\n" + two.rstrip()
+    assert private_keys(text) == (one, two)
+    assert [signing_algorithm(key) for key in private_keys(text)] == ["ES256", "RS256"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(lambda key: b"", "not a private key", id="nothing"),
+        pytest.param(lambda key: b"hello\n", "not a private key", id="no PEM"),
+        pytest.param(lambda key: key[:-30], "not a private key", id="cut off"),
+        pytest.param(lambda key: key + key[:60], "cut off", id="the second cut off"),
+        pytest.param(lambda key: key[:60] + key, "cut off", id="the first cut off"),
+        pytest.param(
+            lambda key: key.replace(b"END PRIVATE", b"END RSA PRIVATE"), "not a", id="other ends"
+        ),
+    ],
+)
+def test_private_keys_that_are_none(make: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        private_keys(make(generate_signing_key("ES256")))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "bits"), [("ES256", 256), ("EdDSA", 0), ("RS256", 2048), ("RS256", 3072)]
+)
+def test_a_similar_key_is_of_the_same_kind_and_size_and_another(algorithm: str, bits: int) -> None:
+    pem = generate_signing_key(algorithm, bits)
+    similar = similar_signing_key(pem)
+    assert signing_algorithm(similar) == algorithm
+    key = load_private_key(similar, algorithm)
+    assert getattr(key, "key_size", 0) == bits
+    assert similar != pem
+
+
+def test_a_key_that_signs_nothing_of_ours_has_no_algorithm() -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(ValueError, match="P-256"):
+        signing_algorithm(pem)

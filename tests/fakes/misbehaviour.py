@@ -109,6 +109,13 @@ JWKS: Mapping[str, Answer] = {
     "jwks_huge": _huge,
 }
 
+REVOKE: Mapping[str, Answer] = {
+    "revoke_503": lambda d: _html(503),
+    "revoke_400": lambda d: _json({"error": "invalid_request", "error_description": "no"}, 400),
+    "revoke_unsupported": lambda d: _json({"error": "unsupported_token_type"}, 400),
+    "revoke_huge": _huge,
+}
+
 
 def _shift(claims: Claims, seconds: int, *names: str) -> Claims:
     moved = {name: value + seconds for name in names if isinstance(value := claims[name], int)}
@@ -242,4 +249,5 @@ ALL = (
     .union(TOKEN, USERINFO, DISCOVERY, JWKS, ID_TOKEN, SIGN, CALLBACK, HANGING, REDIRECTING)
     .union(USERINFO_SIGNED)
 )
-"""The name of every misbehaviour."""
+"""The name of every misbehaviour while somebody signs in."""
+SIGNING_OUT = frozenset({*REVOKE, "revoke_hang", "revoke_redirect"})

@@ -24,6 +24,7 @@ from proxy.demo.people import ALICE, BOB, MALLORY, Client, User
 from proxy.demo.provider import PROVIDER, ProviderConfig, create_provider
 from proxy.demo.state import Provider
 from tests.fakes import misbehaviour, proconnect
+from tests.fakes.signing_out import logout_token, revoke
 from tests.fakes.switchable import Switchable
 
 Dialect = Literal["plain", "proconnect"]
@@ -88,6 +89,7 @@ class FakeProvider:
         self.provider = app[PROVIDER]
         app.middlewares.append(self._record)
         app.router.add_route("*", "/elsewhere", self._elsewhere)
+        app.router.add_post(self.provider.path("/revoke"), revoke)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket).start()
@@ -122,8 +124,8 @@ class FakeProvider:
         self.provider.clients[client.client_id] = client
 
     def misbehave(self, *names: str) -> None:
-        """Switch to exactly these faults of ``misbehaviour.ALL``. Raises on an unknown name."""
-        if unknown := set(names) - misbehaviour.ALL:
+        """Switch to exactly these faults of ``misbehaviour``. Raises on an unknown name."""
+        if unknown := set(names) - misbehaviour.ALL - misbehaviour.SIGNING_OUT:
             raise ValueError(f"no such misbehaviour: {sorted(unknown)}")
         self.behaviour.active = frozenset(names)
         self.behaviour.reached.clear()
@@ -133,6 +135,18 @@ class FakeProvider:
         """Switch all faults off and let hanging requests go on."""
         self.behaviour.active = frozenset()
         self.behaviour.release.set()
+
+    def offer_revocation(self) -> None:
+        """From the next look at its metadata on, tokens can be given back."""
+        self.behaviour.more_metadata["revocation_endpoint"] = self.provider.url("/revoke")
+
+    def logout_token(
+        self, client_id: str = "proxy", fault: str = "", typ: str = "logout+jwt", **claims: object
+    ) -> str:
+        """A good logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4), but changed
+        by ``claims`` (None removes one) and signed with a ``fault`` of ``misbehaviour.SIGN``.
+        """
+        return logout_token(self.provider, client_id, fault, typ, claims)
 
     def rotate_keys(self) -> None:
         """Sign with a new key, and publish only that one."""

@@ -29,6 +29,7 @@ class Switchable(Behaviour):
         self._elsewhere = elsewhere
         self._issuer = issuer
         self.active: frozenset[str] = frozenset()
+        self.more_metadata: dict[str, Json] = {}
         self.userinfo_change: Callable[[dict[str, Json]], dict[str, Json]] = dict
         self.reached = asyncio.Event()
         self.release = asyncio.Event()
@@ -63,6 +64,7 @@ class Switchable(Behaviour):
         return self._dialect.sign_id_token(keys, claims)
 
     async def discovery(self, document: dict[str, Json]) -> web.StreamResponse:
+        document = document | self.more_metadata
         return await self._answer("discovery", faults.DISCOVERY, document) or (
             await self._dialect.discovery(document)
         )
@@ -76,6 +78,9 @@ class Switchable(Behaviour):
         return await self._answer("token", faults.TOKEN, document) or (
             await self._dialect.token(document)
         )
+
+    async def revoke(self) -> web.StreamResponse:
+        return await self._answer("revoke", faults.REVOKE, {}) or web.Response()
 
     async def userinfo(
         self, claims: dict[str, Json], keys: Keys, client: Client

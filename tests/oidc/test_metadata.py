@@ -87,6 +87,23 @@ def test_a_document_with_the_least() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        pytest.param(f"{ISSUER}/revoke", True, id="good"),
+        pytest.param("http://idp.example.org/revoke", False, id="not https"),
+        pytest.param("javascript:alert(1)", False, id="no URL of a server"),
+        pytest.param(["https://idp.example.org/revoke"], False, id="no text"),
+        pytest.param(None, False, id="null"),
+    ],
+)
+def test_a_revocation_endpoint_that_cannot_be_used_is_as_good_as_none(
+    url: object, kept: bool
+) -> None:
+    metadata = read_metadata(DOCUMENT | {"revocation_endpoint": url}, provider())
+    assert metadata.revocation_endpoint == (url if kept else "")
+
+
+@pytest.mark.parametrize(
     ("options", "issuer"),
     [
         pytest.param({"issuer_url": ISSUER + "/"}, ISSUER + "/", id="the slash belongs to it"),

@@ -89,7 +89,9 @@ class Served(Place):
     def _start_process(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(self.config)]
         with self._errors.open("ab") as errors:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors)
+            # Whatever is killed here leaves its folder behind: among our own.
+            mine = {**os.environ, "TMPDIR": str(self.config.parent)}
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors, env=mine)
 
     async def _kill(self) -> None:
         workers = self.workers()

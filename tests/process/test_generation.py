@@ -33,8 +33,10 @@ def settings(**sections: Any) -> Settings:
     return Settings.model_validate(given)
 
 
-def prepared(before: Generation | None = None, **sections: Any) -> Generation:
-    return prepare(settings(**sections), NOT_ACTIVATED, os.urandom, before)
+def prepared(
+    before: Generation | None = None, folder: str = "/nowhere", **sections: Any
+) -> Generation:
+    return prepare(settings(**sections), NOT_ACTIVATED, os.urandom, before, folder)
 
 
 @pytest.fixture
@@ -99,3 +101,13 @@ def test_the_keys_of_a_generation_stay_whatever_becomes_of_their_files(tmp_path:
 def published(generation: Generation) -> list[str]:
     runtime = compile_runtime(generation.settings, os.urandom, generation.made)
     return [signer.kid for signer in runtime.signers]
+
+
+def test_several_workers_need_something_in_common() -> None:
+    with pytest.raises(ConfigError, match="several workers"):
+        prepared(folder="", server={"workers": 2})
+    for sections in (
+        {"server": {"workers": 1}},
+        {"server": {"workers": 2}, "redis": {"url": "redis://127.0.0.1:1/0"}},
+    ):
+        prepared(folder="", **sections).shares.release()

@@ -9,9 +9,6 @@ import pytest
 
 from proxy.process.channel import Channel, Message, Order
 from proxy.process.link import Link
-from proxy.web.news import News, Topic
-
-NEWS = News(Topic.ENDED, "session", 100.0)
 
 
 @pytest.fixture
@@ -35,12 +32,10 @@ async def received(channel: Channel, count: int) -> list[Message]:
 async def test_what_a_worker_says(ends: tuple[Link, Channel]) -> None:
     link, supervisor = ends
     link.ready()
-    link.tell(NEWS)
     link.leaving()
     link.failed(["one", "two"])
-    assert await received(supervisor, 4) == [
+    assert await received(supervisor, 3) == [
         {"ready": True},
-        NEWS.message(),
         {"leaving": True},
         {"failed": ["one", "two"]},
     ]
@@ -48,11 +43,10 @@ async def test_what_a_worker_says(ends: tuple[Link, Channel]) -> None:
 
 async def test_what_a_worker_hears(ends: tuple[Link, Channel]) -> None:
     link, supervisor = ends
-    heard: asyncio.Queue[News] = asyncio.Queue()
     told: asyncio.Queue[Order] = asyncio.Queue()
-    supervisor.send(NEWS.message())  # before anybody listens
-    link.listen(heard.put_nowait, told.put_nowait)
-    assert await asyncio.wait_for(heard.get(), 5) == NEWS
+    supervisor.send({"order": Order.RETIRE})  # before anybody listens
+    link.listen(told.put_nowait)
+    assert await asyncio.wait_for(told.get(), 5) is Order.RETIRE
     for order in Order:
         supervisor.send({"order": order})
     assert [await asyncio.wait_for(told.get(), 5) for _ in Order] == list(Order)
@@ -65,6 +59,7 @@ async def test_what_a_worker_hears(ends: tuple[Link, Channel]) -> None:
 async def test_much_is_told_as_the_supervisor_takes_it(ends: tuple[Link, Channel]) -> None:
     link, supervisor = ends
     for number in range(5000):
-        link.tell(News(Topic.USED, f"{number:0100}", 1.0))
+        link.failed([f"{number:0100}"])
     messages = await received(supervisor, 5000)
-    assert [int(str(message["key"])) for message in messages] == list(range(5000))
+    told = [message["failed"] for message in messages]
+    assert told == [[f"{number:0100}"] for number in range(5000)]

@@ -15,7 +15,8 @@ from proxy.rules.redirects import Redirects, listed
 OURS = "app.example.org"
 HOSTS = ("docs.example.net", "tools.example.net:8443", ".lyon.fr")
 OWN = frozenset({"/logout", "/callback"})
-REDIRECTS = Redirects(f"https://{OURS}", HOSTS, "/oauth2", OWN)
+PAGES = frozenset({"/oauth2/sessions"})
+REDIRECTS = Redirects(f"https://{OURS}", HOSTS, "/oauth2", OWN, PAGES)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ REDIRECTS = Redirects(f"https://{OURS}", HOSTS, "/oauth2", OWN)
         pytest.param("/x#//evil.example", "/x#//evil.example", id="slashes in a fragment"),
         pytest.param("/x/https://evil.example", "/x/https://evil.example", id="URL in a path"),
         pytest.param("/@evil.example", "/@evil.example", id="@ in a path"),
+        pytest.param("/oauth2/sessions?x#y", "/oauth2/sessions?x#y", id="a page of ours"),
         pytest.param(f"https://{OURS}", "/", id="our origin"),
         pytest.param(f"https://{OURS}/chat?m=1", "/chat?m=1", id="our origin and a path"),
         pytest.param("https://docs.example.net/a?b#c", "https://docs.example.net/a?b#c", id="host"),

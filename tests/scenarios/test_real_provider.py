@@ -75,13 +75,21 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(node: dict[str, Any] | None = None, **provider: Any) -> AsyncIterator[Scene]:
-    """``node`` changes the provider's registration, ``provider`` our settings about it."""
+async def scene(
+    node: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **provider: Any
+) -> AsyncIterator[Scene]:
+    """``node`` changes the provider's registration, ``provider`` our settings about it, and
+    ``settings`` are further sections."""
     need_npm()
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     config = replace(
-        NodeConfig((f"{url}/oauth2/callback",), (f"{url}/oauth2/signed_out",)), **(node or {})
+        NodeConfig(
+            (f"{url}/oauth2/callback",),
+            (f"{url}/oauth2/signed_out",),
+            backchannel_logout_uri=f"{url}/oauth2/backchannel_logout",
+        ),
+        **(node or {}),
     )
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -101,8 +109,8 @@ async def scene(node: dict[str, Any] | None = None, **provider: Any) -> AsyncIte
             "server": {"listen": f"127.0.0.1:{port}", "private_listen": ""},
         }
         log = io.StringIO()
-        settings = Settings.model_validate(document)
-        app = await enter(App(settings, Log(log, time.time, "json", "debug")))
+        valid = Settings.model_validate(document | (settings or {}))
+        app = await enter(App(valid, Log(log, time.time, "json", "debug")))
         http = await enter(browser_session())
         yield Scene(url, npm, app, upstream, http, log)
 

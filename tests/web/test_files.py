@@ -55,3 +55,48 @@ def test_a_certificate_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
     certificate, key = authority.issue("app.example.org")
     server |= {"certificate_file": str(certificate), "key_file": str(key)}
     assert problems(server=server) == []
+
+
+def test_the_files_for_redis_are_those_of_a_tls_client(tmp_path: Path) -> None:
+    redis = {"url": "rediss://redis", "ca_file": f"{tmp_path}/ca.pem"}
+    redis |= {"certificate_file": f"{tmp_path}/tls.pem", "key_file": f"{tmp_path}/tls.key"}
+    missing = problems(redis=redis)
+    assert [line.split(": ")[0] for line in missing] == ["redis.ca_file", "redis.certificate_file"]
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("auth-proxy")
+    redis |= {"ca_file": str(authority.file), "certificate_file": str(certificate)}
+    (wrong,) = problems(redis=redis)
+    assert wrong == f"redis.key_file: {tmp_path}/tls.key: No such file or directory"
+    assert problems(redis=redis | {"key_file": str(key)}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("sessions.db", "", id="a file to be made"),
+        pytest.param("there.db", "", id="a file that is there"),
+        pytest.param("none/sessions.db", "/none: No such file or directory", id="no directory"),
+        pytest.param("there.db/sessions.db", "/there.db: Not a directory", id="below a file"),
+        pytest.param("folder", "/folder: is not a regular file", id="a directory"),
+        pytest.param("a\0b/sessions.db", "embedded null byte", id="no name of a file"),
+    ],
+)
+def test_the_file_of_sessions_can_be_made(tmp_path: Path, name: str, expected: str) -> None:
+    (tmp_path / "there.db").touch()
+    (tmp_path / "folder").mkdir()
+    found = problems(session={"store": "file", "file": f"{tmp_path}/{name}"})
+    assert len(found) == bool(expected)
+    assert all(line.startswith("session.file: ") and line.endswith(expected) for line in found)
+
+
+@pytest.mark.parametrize("closed", ["directory", "file"])
+def test_a_file_of_sessions_that_is_not_ours_to_write(
+    tmp_path: Path, closed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write anything: what the system would say of others is stood in for."""
+    path = tmp_path / "sessions.db"
+    path.touch()
+    refused = {"directory": tmp_path, "file": path}[closed]
+    monkeypatch.setattr("os.access", lambda name, mode: Path(name) != refused)
+    (problem,) = problems(session={"file": str(path)})
+    assert problem.startswith(f"session.file: {refused}: ")

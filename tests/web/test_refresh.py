@@ -45,8 +45,9 @@ async def test_without_refresh_every_no_refresh_token_is_kept() -> None:
         browser = place.browser()
         await browser.sign_in()
         assert browser.session is not None
-        session = await place.app.parts.runtime.store.load(browser.session, place.clock())
-        assert session is not None
+        kept = await place.app.parts.keeping.store.load(browser.session, place.clock())
+        assert kept is not None
+        session = kept.session
         assert session.tokens.refresh_token == ""
         assert session.refresh_at is None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.config.settings import Settings
-from proxy.crypto.jwt import generate_signing_key, public_jwks
+from proxy.crypto.jwt import generate_signing_key, load_signer, public_jwks
 from proxy.errors import ConfigError
 from proxy.web.runtime import Made, Runtime, compile_runtime, configured_signers, load_signers
 from tests.web.place import PUBLIC, SECRET
@@ -60,12 +60,6 @@ def test_boxes_of_one_purpose_do_not_open_as_another() -> None:
         assert sum(opener.open(sealed, 1000, 60) is not None for opener in openers) == 1
 
 
-async def test_neither_opens_as_a_session() -> None:
-    runtime = compiled()
-    for sealer in (runtime.attempts, runtime.returns):
-        assert await runtime.store.load(sealer.seal(b"x", 1000), 1000) is None
-
-
 def test_without_a_secret_each_run_has_its_own() -> None:
     first, second = (
         compiled(auth={"disabled": True}, cookie={"secret": ()}, provider={}) for _ in range(2)
@@ -112,6 +106,21 @@ def test_the_first_key_signs_and_all_are_published(tmp_path: Path) -> None:
     assert published == [signer.kid for signer in signers]
     reverse = configured_signers(settings(identity={"signing_key_files": names[::-1]}))
     assert reverse[0].kid == signers[1].kid
+
+
+def test_one_file_may_hold_several_keys(tmp_path: Path) -> None:
+    pems = [generate_signing_key("EdDSA") for _ in range(3)]
+    both, third = tmp_path / "both.pem", tmp_path / "third.pem"
+    both.write_bytes(b"# newest first\n" + pems[0] + pems[1])
+    third.write_bytes(pems[2])
+    given = settings(
+        identity={"algorithm": "EdDSA", "signing_key_files": [str(both), str(third)]},
+    )
+    expected = [load_signer(pem, "EdDSA").kid for pem in pems]
+    assert [signer.kid for signer in configured_signers(given)] == expected
+    made = Made.for_settings(given, os.urandom).with_keys(given)
+    both.unlink()
+    assert [signer.kid for signer in load_signers(given, made)] == expected
 
 
 def test_every_unusable_key_file_is_named(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "error": ("reason", "status"),
         "denied": ("reason", "sign_out_url"),
+        "sessions": ("sessions", "sessions_url", "token"),
         "sign_in": ("start_url",),
         "signed_out": ("sign_in_url", "provider_signed_out"),
         "sign_out": ("sign_out_url",),
@@ -81,11 +82,15 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "error": ("retry_url",),
         "denied": ("email",),
+        "sessions": ("email", "has_more", "is_done"),
         "sign_in": ("provider_name",),
         "loop": ("public_url", "cookie_hint"),
     }
 )
 """Fields that may be left out, or be empty or None, besides those of ``_CONTACT``."""
+
+_UNITS = (("day", 86_400, 2), ("hour", 3600, 1), ("minute", 60, 1))
+"""Units of time, their seconds, and how many of them it takes to say so."""
 
 
 class Pages:
@@ -108,7 +113,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.filters.update(link=_link, mailto=_mailto, fill=_fill)
+        environment.filters.update(link=_link, mailto=_mailto, fill=_fill, ago=_ago)
         environment.globals.update(self._globals)
         return environment
 
@@ -194,3 +199,13 @@ def _mailto(address: object, subject: str) -> str:
 def _fill(sentence: str, **values: object) -> Markup:
     """A sentence of a language file with its ``{names}`` replaced by escaped values."""
     return escape(sentence).format(**values)
+
+
+def _ago(seconds: float, labels: Mapping[str, str]) -> Markup:
+    """How long ago, in words: needs no time zone, which we do not know."""
+    for unit, length, fewest in _UNITS:
+        count = int(seconds // length)
+        if count >= fewest:
+            name = f"ago_{unit}" if count == 1 else f"ago_{unit}s"
+            return _fill(labels[name], count=count)
+    return escape(labels["ago_now"])

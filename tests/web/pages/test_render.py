@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import Reason
+from proxy.web.own_sessions import Shown
 from proxy.web.pages.language import languages
 from proxy.web.pages.render import (
     SECURITY_HEADERS,
@@ -18,6 +20,7 @@ from proxy.web.pages.render import (
     page_headers,
     static,
 )
+from proxy.web.user_agent import Browser
 from tests.web.pages.document import Document
 
 PAGES = Pages("/oauth2/static/")
@@ -26,6 +29,11 @@ CONTACT = {
     "help_url": "https://help.example.org/access",
     "support_email": "support@example.org",
 }
+THIS = Shown(
+    "ab" * 16, True, Browser("Firefox", "Linux"), "203.0.113.7",
+    "2026-01-02T03:04:05Z", 7300.0, "2026-01-02T05:05:05Z", 0.0,
+)  # fmt: skip
+OTHER = replace(THIS, sid="cd" * 16, is_this=False, browser=Browser("", ""), used_ago=60.0)
 FIELDS: Mapping[str, dict[str, object]] = {
     "error": {"reason": Reason.ATTEMPT_MISSING, "status": 403, "retry_url": "/oauth2/start?rd=%2F"},
     "denied": {
@@ -36,6 +44,14 @@ FIELDS: Mapping[str, dict[str, object]] = {
     "sign_in": {"start_url": "/oauth2/start", "provider_name": "Example"},
     "signed_out": {"sign_in_url": "/oauth2/start", "provider_signed_out": True},
     "sign_out": {"sign_out_url": "/oauth2/sign_out"},
+    "sessions": {
+        "sessions": [THIS, OTHER],
+        "sessions_url": "/oauth2/sessions",
+        "token": "0" * 64,
+        "email": "ada@example.org",
+        "has_more": True,
+        "is_done": True,
+    },
     "loop": {
         "sign_in_url": "/oauth2/start",
         "public_url": "https://app.example.org",
@@ -64,7 +80,7 @@ HOSTILE_FIELDS = [
     (page, name, value)
     for page in FIELDS
     for name in (*FIELDS[page], *CONTACT)
-    if name not in ("provider_signed_out", "cookie_hint")
+    if name not in ("provider_signed_out", "cookie_hint", "sessions", "has_more", "is_done")
     for value in HOSTILE
 ]
 
@@ -207,6 +223,54 @@ def test_sign_out_asks_with_a_button_and_lets_one_stay() -> None:
     found = document("sign_out")
     assert [form["method"] for form in found.all("form")] == ["post"]
     assert {"class": "button quiet", "href": "/"} in found.all("a")
+
+
+def test_sessions_are_told_apart_and_each_can_be_ended() -> None:
+    found = document("sessions")
+    buttons = [(b["name"], b["value"]) for b in found.all("button")]
+    assert buttons == [("end", THIS.sid), ("end", OTHER.sid), ("end", "others")]
+    assert found.within("button") == ["Sign out", "End session", "End all other sessions"]
+    assert found.within("strong") == ["Firefox on Linux", "Unknown browser"]
+    assert found.within("time") == ["2 hours ago", "just now", "2 hours ago", "a minute ago"]
+    assert found.text.count("This browser") == 1
+    ids = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
+    for button in found.all("button"):
+        assert set(button.get("aria-labelledby", "").split()) <= ids
+
+
+def test_the_only_session_has_nothing_beside_it_to_end() -> None:
+    found = document("sessions", "fr", sessions=[THIS], has_more=False, is_done=False, email="")
+    assert found.within("button") == ["Se déconnecter"]
+    assert found.within("strong") == ["Firefox sur Linux"]
+    assert "nulle part ailleurs" in found.text
+    assert not any("role" in attributes for _, attributes in found.tags)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_a_browser_said_of_itself_is_inert(value: str) -> None:
+    odd = replace(OTHER, sid=value, browser=Browser(value, value), address=value, used=value)
+    found = document("sessions", sessions=[THIS, odd])
+    assert_inert(found)
+    assert [tag for tag, _ in found.tags] == [tag for tag, _ in document("sessions").tags]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "french"),
+    [
+        (-5, "just now", "à l’instant"),
+        (59.9, "just now", "à l’instant"),
+        (60, "a minute ago", "il y a une minute"),
+        (3599, "59 minutes ago", "il y a 59 minutes"),
+        (3600, "an hour ago", "il y a une heure"),
+        (2 * 86_400 - 1, "47 hours ago", "il y a 47 heures"),
+        (2 * 86_400, "2 days ago", "il y a 2 jours"),
+        (40 * 86_400, "40 days ago", "il y a 40 jours"),
+    ],
+)
+def test_how_long_ago_needs_no_time_zone(seconds: float, english: str, french: str) -> None:
+    shown = [replace(THIS, used_ago=seconds)]
+    assert document("sessions", "en", sessions=shown).within("time")[1] == english
+    assert document("sessions", "fr", sessions=shown).within("time")[1] == french
 
 
 @pytest.mark.parametrize("page", FIELDS)

@@ -1,0 +1,233 @@
+"""``auth-proxy sessions``: who is signed in, and an end to it; straight from where that is kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.cli.arguments import Commands, Parser, add_config, add_options
+from proxy.cli.sources import Configuration, print_problems
+from proxy.config.settings import Settings
+from proxy.config.types import decode_cookie_secret
+from proxy.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from proxy.session.cards import Card
+    from proxy.session.register import Register
+
+_EXITS = "Exits 0; 1 if there is no such session or they cannot be reached; 2 for a mistake."
+_HEADINGS = ("SID", "PERSON", "STARTED", "LAST USED", "EXPIRES", "BROWSER", "ADDRESS")
+_OUT_OF_REACH = (
+    "sessions are out of reach: they are in the memory of the running proxy. With "
+    "server.admin_token it has an API for them on server.private_listen; for this command, set "
+    "redis.url or session.file"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Where the work is done: ``issuer`` is the provider's, as far as the settings name it."""
+
+    register: Register
+    issuer: str
+    now: float
+
+    async def matching(self, parsed: argparse.Namespace) -> list[Card]:
+        """The sessions of whom the flags name, the oldest first."""
+        wanted = (parsed.person, parsed.issuer, (parsed.email or "").lower())
+        found = [
+            card
+            async for card in self.register.everybody(self.now)
+            if all(
+                word in ("", None, there)
+                for word, there in zip(wanted, (card.subject, card.issuer, card.email), strict=True)
+            )
+        ]
+        return sorted(found, key=lambda card: (card.created_at, card.sid))
+
+
+Act = Callable[[Office, argparse.Namespace], Awaitable[int]]
+
+
+def add(commands: Commands) -> None:
+    """Declare the command and what it does."""
+    text = "see who is signed in, and end sessions: in redis.url or session.file"
+    parser: Parser = commands.add_parser(
+        "sessions", help=text, description=f"{text}. {_EXITS}", allow_abbrev=False
+    )
+    actions = parser.add_subparsers(metavar="ACTION", title="actions", required=True)
+    for name, words, act, declare in (
+        ("list", "all sessions, or those of one person", _list, _add_list),
+        ("show", "one session", _show, _add_show),
+        ("end", "end one session, those of one person, or all", _end, _add_end),
+    ):
+        action: Parser = actions.add_parser(
+            name, help=words, description=f"{words}. {_EXITS}", allow_abbrev=False
+        )
+        usage = declare(action)
+        add_config(action)
+        add_options(action)
+        action.usage = f"{action.prog} {usage} [--config FILE] [--SECTION-OPTION VALUE ...]"
+        action.set_defaults(run=run, act=act)
+
+
+def _add_list(parser: Parser) -> str:
+    group = parser.add_mutually_exclusive_group()
+    _add_person(parser, group)
+    parser.add_argument("--json", action="store_true", help="as JSON, with all that is known")
+    return "[--person SUB [--issuer URL] | --email E] [--json]"
+
+
+def _add_show(parser: Parser) -> str:
+    parser.add_argument("sid", metavar="SID", help="the session's public name, as list shows it")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    return "[--json] SID"
+
+
+def _add_end(parser: Parser) -> str:
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("sid", metavar="SID", nargs="?", help="one session, by its public name")
+    _add_person(parser, group)
+    group.add_argument("--all", action="store_true", help="everybody's")
+    return "(SID | --person SUB [--issuer URL] | --email E | --all)"
+
+
+def _add_person(parser: Parser, group: argparse._MutuallyExclusiveGroup) -> None:
+    group.add_argument("--person", metavar="SUB", help="those of this subject (claim sub)")
+    group.add_argument("--email", metavar="E", help="those of whoever has this e-mail address")
+    parser.add_argument(
+        "--issuer", metavar="URL", help="whose subject --person is; the configured provider's"
+    )
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Do what was asked, with the configuration of the proxy."""
+    import asyncio  # late: slow to import
+
+    try:
+        settings = Configuration(parsed).read()
+        secrets = [decode_cookie_secret(secret.reveal()) for secret in settings.cookie.secret]
+        problem = _problem(settings, parsed)
+        if problem:
+            return _fail(problem, 2)
+        file = settings.session.file
+        if file and not Path(file).exists():  # nor is it made here: it must be the proxy's own
+            return _fail(f"{file}: does not exist; the proxy makes it when it starts", 1)
+        return asyncio.run(_run(settings, secrets, parsed))
+    except ConfigError as exc:
+        print_problems(exc.problems)
+        return 2
+    except StoreError as exc:
+        return _fail(f"sessions cannot be reached: {exc.detail}", 1)
+
+
+def _problem(settings: Settings, parsed: argparse.Namespace) -> str:
+    """Why it cannot be done, if so."""
+    if settings.auth.disabled:
+        return "auth.disabled: there are no sessions"
+    if not settings.redis.url and not settings.session.file:
+        return _OUT_OF_REACH
+    if getattr(parsed, "issuer", None) and not parsed.person:
+        return "--issuer goes with --person"
+    named = (getattr(parsed, name, None) for name in ("sid", "person", "email", "issuer"))
+    return "an empty name is nobody's" if "" in named else ""
+
+
+async def _run(settings: Settings, secrets: Sequence[bytes], parsed: argparse.Namespace) -> int:
+    from proxy.session.keeping import open_keeping  # late: slow to import
+
+    keeping = open_keeping(settings, secrets, time.time, os.urandom, _warn)
+    try:
+        issuer = settings.provider.issuer_url or ""
+        act: Act = parsed.act
+        return await act(Office(keeping.register, issuer, time.time()), parsed)
+    finally:
+        await keeping.shelf.close()
+
+
+async def _list(office: Office, parsed: argparse.Namespace) -> int:
+    cards = await office.matching(parsed)
+    if parsed.json:
+        print(json.dumps([card.shown() for card in cards], indent=2))
+    elif cards:
+        print(*_table([_HEADINGS, *map(_row, cards)]), sep="\n")
+    else:
+        print("nobody is signed in" if not (parsed.person or parsed.email) else "no session")
+    return 0
+
+
+async def _show(office: Office, parsed: argparse.Namespace) -> int:
+    card = await office.register.find(parsed.sid, office.now)
+    if card is None:
+        return _fail(f"{_plain(parsed.sid)}: there is no such session", 1)
+    if parsed.json:
+        print(json.dumps(card.shown(), indent=2))
+        return 0
+    for name, value in card.shown().items():
+        text = _moment(value) if isinstance(value, int) else _plain(str(value))
+        print(f"{name:<13} {text}".rstrip())
+    return 0
+
+
+async def _end(office: Office, parsed: argparse.Namespace) -> int:
+    register, now = office.register, office.now
+    if parsed.sid is not None:
+        card = await register.find(parsed.sid, now)
+        if card is None:
+            return _fail(f"{_plain(parsed.sid)}: there is no such session", 1)
+        await register.end_card(card, now)
+        return _tell(1)
+    if parsed.all:
+        return _tell(await register.end_everybody(now))
+    people = {(card.issuer, card.subject) for card in await office.matching(parsed)}
+    if parsed.person and (parsed.issuer or office.issuer):
+        # Also those that nobody has written down.
+        people.add((parsed.issuer or office.issuer, parsed.person))
+    return _tell(sum([await register.end_person(*who, now) for who in sorted(people)]))
+
+
+def _tell(count: int) -> int:
+    print("1 session ended" if count == 1 else f"{count} sessions ended")
+    return 0
+
+
+def _fail(words: str, status: int) -> int:
+    _warn(words)
+    return status
+
+
+def _warn(words: str) -> None:
+    print(f"auth-proxy sessions: {words}", file=sys.stderr)
+
+
+def _row(card: Card) -> tuple[str, ...]:
+    from proxy.web.user_agent import read_browser  # late: the other actions need it not
+
+    moments = map(_moment, (card.created_at, card.seen_at, card.expires_at))
+    person = card.email or card.user or card.subject
+    return (card.sid, person, *moments, str(read_browser(card.browser)), card.address)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Columns as wide as what is in them."""
+    cells = [[_plain(cell) or "-" for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def _plain(text: str) -> str:
+    """What providers and browsers say may not move the cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,109 @@
+"""All that keeps sessions, opened as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from proxy.config.keeping import Redis, SessionSettings
+from proxy.config.settings import Provider
+from proxy.crypto.pseudonym import Pseudonyms
+from proxy.crypto.seal import Sealer
+from proxy.crypto.ticket import Tickets
+from proxy.session.cards import Cards
+from proxy.session.cookie import CookieStore
+from proxy.session.database import MEMORY
+from proxy.session.endings import Endings
+from proxy.session.locks import Locks
+from proxy.session.register import Register
+from proxy.session.shelf import Shelf
+from proxy.session.sqlite import SqliteShelf
+from proxy.session.store import Store
+from proxy.session.ticket import TicketStore
+
+_LEAST_GRACE: Final = 60.0
+
+Tell = Callable[[str], None]
+"""Told in a sentence for the log what an operator should know."""
+
+
+class KeepingSettings(Protocol):
+    """The sections of the settings that count here."""
+
+    @property
+    def session(self) -> SessionSettings: ...
+    @property
+    def redis(self) -> Redis: ...
+    @property
+    def provider(self) -> Provider: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Keeping:
+    """The shelf, and all that lies on it; whoever opened it closes ``shelf``."""
+
+    shelf: Shelf
+    store: Store
+    register: Register
+    locks: Locks
+    endings: Endings
+
+
+def open_keeping(
+    settings: KeepingSettings,
+    secrets: Sequence[bytes],
+    clock: Callable[[], float],
+    random: Callable[[int], bytes],
+    tell: Tell,
+    path: str = "",
+) -> Keeping:
+    """Everything on the shelf of ``settings``: Redis, else ``session.file``, else ``path``, else
+    memory. Connects to nothing yet.
+
+    ``secrets``: 32 bytes each, newest first. ``random``: n → n random bytes. Raises ConfigError
+    for options of Redis that cannot be used.
+    """
+    session, whose = settings.session, installation(settings.provider)
+    shelf = _shelf(settings, clock, tell, path)
+    pseudonyms = Pseudonyms(secrets, f"index {whose}")
+    sealer = Sealer(secrets, f"session-card {whose}", random)
+    cards = Cards(shelf, sealer, pseudonyms, session.idle_timeout)
+    endings = Endings(shelf, pseudonyms, session.lifetime)
+    store = _store(session, shelf, secrets, whose, random, tell)
+    register = Register(shelf, store, cards, endings, session.max_per_person)
+    return Keeping(shelf, store, register, Locks(shelf, clock, lambda: random(16).hex()), endings)
+
+
+def installation(provider: Provider) -> str:
+    """Whose sessions they are. Two installations that share a secret by mistake still do not
+    share sessions."""
+    return f"{provider.issuer_url or provider.server_metadata_url or ''} {provider.client_id}"
+
+
+def _shelf(settings: KeepingSettings, clock: Callable[[], float], tell: Tell, path: str) -> Shelf:
+    if settings.redis.url:
+        # Late: without a Redis, nobody waits for its library at the start.
+        from proxy.session.redis import RedisShelf
+
+        return RedisShelf(settings.redis, clock, tell, settings.session.cache)
+    return SqliteShelf(settings.session.file or path or MEMORY, clock)
+
+
+def _store(
+    session: SessionSettings,
+    shelf: Shelf,
+    secrets: Sequence[bytes],
+    whose: str,
+    random: Callable[[int], bytes],
+    tell: Tell,
+) -> Store:
+    grace = max(_LEAST_GRACE, 2 * session.refresh_every)
+    if session.store == "cookie":
+        return CookieStore(
+            Sealer(secrets, f"session {whose}", random), session.lifetime, shelf, grace
+        )
+    # Keys of this installation's own: a ticket of another with the same secret is none of ours.
+    keys = [bytes.fromhex(key) for key in Pseudonyms(secrets, f"ticket {whose}").of()]
+    tickets = Tickets(keys, random)
+    return TicketStore(shelf, tickets, session.lifetime, session.idle_timeout, tell, grace)

@@ -1,0 +1,38 @@
+"""What a form of ours sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import parse_qsl
+
+from proxy.errors import BadRequest, Reason
+from proxy.web.client import read_body
+from proxy.web.visit import Visit
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_LARGEST: Final = 16 * 1024
+_PATIENCE: Final = 10.0
+_MOST_FIELDS: Final = 20
+
+Fields = Sequence[tuple[str, str]]
+
+
+async def read_form(visit: Visit) -> Fields:
+    """The fields in the request's body, all of which is read. Raises BadRequest."""
+    body, data = read_body(visit, _LARGEST, _PATIENCE), b""
+    if body is not None:
+        data = body.ready + b"".join([chunk async for chunk in body.chunks])
+    if visit.header("Content-Type").partition(";")[0].strip().lower() != _FORM:
+        raise BadRequest(Reason.BAD_BODY, f"the body is not {_FORM}")
+    try:
+        text = data.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise BadRequest(Reason.BAD_BODY, "the body is not a form") from None
+
+
+def only(fields: Fields, name: str) -> str:
+    """The value of the field that comes once; empty for none, or several."""
+    found = [value for field, value in fields if field == name]
+    return found[0] if len(found) == 1 else ""
