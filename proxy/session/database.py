@@ -126,7 +126,8 @@ class Database:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA journal_size_limit=4194304")
         connection.execute("PRAGMA foreign_keys=ON")
-        if not _is_ours(connection):
+        # As one read: somebody may be making it at this moment.
+        if not _transact(connection, _is_ours, "BEGIN"):
             _transact(connection, self._create)
 
     def _create(self, connection: sqlite3.Connection) -> None:
@@ -153,8 +154,8 @@ def check_owner(found: os.stat_result) -> None:
         raise PermissionError(errno.EPERM, "others may write to it")
 
 
-def _transact(connection: sqlite3.Connection, work: Work[T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
+def _transact(connection: sqlite3.Connection, work: Work[T], begin: str = "BEGIN IMMEDIATE") -> T:
+    connection.execute(begin)
     try:
         result = work(connection)
         connection.execute("COMMIT")

@@ -56,6 +56,9 @@ class Locks:
             try:
                 if await self._take(lock, mine):
                     return
+                # What failed may have been the answer only: then it is ours.
+                if has_failed and await self._prolong(lock, mine):
+                    return
                 has_failed = False
             except StoreError:
                 if has_failed:
@@ -66,12 +69,14 @@ class Locks:
     async def _take(self, lock: str, mine: bytes) -> bool:
         return await self._shelf.put(lock, mine, self._clock() + _LIFE, Only.ABSENT)
 
+    async def _prolong(self, lock: str, mine: bytes) -> bool:
+        return await self._shelf.swap(lock, mine, mine, self._clock() + _LIFE)
+
     async def _renew(self, lock: str, mine: bytes, released: asyncio.Event) -> None:
         while not await _is_set(released, _RENEW):
             # A shelf that is away may be back in time.
             with suppress(StoreError):
-                until = self._clock() + _LIFE
-                if await self._shelf.swap(lock, mine, mine, until):
+                if await self._prolong(lock, mine):
                     continue
                 if not await self._take(lock, mine):  # it is somebody else's by now
                     return

@@ -13,7 +13,8 @@ from proxy.session import codec
 from proxy.session.shelf import Shelf
 from proxy.session.store import Kept
 
-_HOPS: Final = 8
+_HOPS: Final = 1000
+"""More than a session's identity changes: whoever comes late must reach its end, to end it."""
 _TRIES: Final = 64
 """Each time that one fails, somebody else's write has taken place."""
 _SESSION: Final = b"s"

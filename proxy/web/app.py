@@ -196,7 +196,8 @@ class App:
             try:
                 await self.parts.sessions.listen(self._world.clock)
             except Exception as exc:
-                self._log.exception(exc, "-")
+                for each in exc.exceptions if isinstance(exc, ExceptionGroup) else (exc,):
+                    self._log.exception(each, "-")
             await asyncio.sleep(1)
 
     async def _keep_warning(self) -> None:

@@ -180,16 +180,6 @@ class RenewContract:
             kept = await store.renew(kept, newer, NOW) or pytest.fail("it has not ended")
             assert await store.load(first.value, NOW) == kept
 
-    async def test_a_way_without_end_is_not_followed(self, store: Store) -> None:
-        """Each request must end, whatever lies there."""
-        first = kept = await store.save(session(identity=member("0"), refresh_at=NOW - 100), NOW)
-        for hop in range(1, 40):
-            newer = refreshed(kept.session, NOW - 100 + hop, identity=member(str(hop)))
-            kept = await store.renew(kept, newer, NOW) or pytest.fail("it has not ended")
-        way = await found(store, first.value)
-        assert way is None or int(way.identity.groups[0]) < 10
-        assert await found(store, kept.value) == kept.session
-
     async def test_somebody_elses_session_is_never_on_the_way(self, store: Store) -> None:
         mine = await store.save(session(id="mine", refresh_at=NOW), NOW)
         other = await store.save(session(id="other", refresh_at=NOW), NOW)

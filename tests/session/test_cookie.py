@@ -15,7 +15,15 @@ from proxy.session.shelf import Shelf
 from proxy.session.sqlite import SqliteShelf
 from tests.fakes.clock import FakeClock
 from tests.fakes.shelf import MemoryShelf
-from tests.session.contract import GRACE, LIFETIME, StoreContract, found, refreshed, still_clock
+from tests.session.contract import (
+    GRACE,
+    LIFETIME,
+    StoreContract,
+    found,
+    member,
+    refreshed,
+    still_clock,
+)
 from tests.session.samples import HOUR, NOW, session
 
 OLD, NEW = bytes(range(32)), bytes(range(100, 132))
@@ -27,6 +35,17 @@ class CookieStoreContract(StoreContract):
     @pytest.fixture
     def store(self, shelf: Shelf) -> CookieStore:
         return CookieStore(Sealer([NEW], "session"), LIFETIME, shelf, GRACE)
+
+    async def test_a_way_without_end_is_not_followed(self, store: CookieStore) -> None:
+        """Each request must end, whatever lies there."""
+        first = kept = await store.save(session(identity=member("0"), refresh_at=NOW - 100), NOW)
+        for hop in range(1, 40):
+            newer = refreshed(kept.session, NOW - 100 + hop, identity=member(str(hop)))
+            kept = await store.renew(kept, newer, NOW) or pytest.fail("it has not ended")
+        way = await found(store, first.value)
+        assert way is not None
+        assert int(way.identity.groups[0]) < 10
+        assert await found(store, kept.value) == kept.session
 
 
 class TestCookieStoreOnSqlite(CookieStoreContract):

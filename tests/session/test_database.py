@@ -8,16 +8,18 @@ import random
 import resource
 import shutil
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from proxy.errors import Reason, StoreError
-from proxy.session.database import MEMORY, Database
+from proxy.session.database import MEMORY, Database, check_owner
 from tests.session.shelf_contract import until
 
 SCHEMA = "CREATE TABLE facts (fact TEXT);\nCREATE INDEX by_fact ON facts (fact)"
@@ -94,6 +96,49 @@ async def test_only_its_owner_may_read_the_files(database: Database, path: Path)
     assert modes == {"shelf.db": 0o600, "shelf.db-wal": 0o600, "shelf.db-shm": 0o600}
 
 
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o777])
+@pytest.mark.parametrize("through", ["its path", "a link"])
+async def test_a_file_that_others_may_write_is_refused_until_they_may_not(
+    database: Database, path: Path, mode: int, through: str
+) -> None:
+    """Made before us, it had triggers that took away each ending that was kept."""
+    made = path if through == "its path" else path.with_name("elsewhere.db")
+    with closing(sqlite3.connect(made)) as theirs:
+        theirs.execute("PRAGMA journal_mode=DELETE")
+    made.touch()
+    made.chmod(mode)
+    if made != path:
+        path.symlink_to(made)
+    before = made.read_bytes()
+    assert "others may write to it" in await _refused(database)
+    assert made.read_bytes() == before, "not even opened"
+    made.chmod(0o600)
+    await _tell(database, "a")
+    assert await _ask(database) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "words"),
+    [
+        pytest.param(1000, 0o600, "", id="ours"),
+        pytest.param(1000, 0o644, "", id="ours, for all to read"),
+        pytest.param(0, 0o600, "", id="root's"),
+        pytest.param(1001, 0o600, "somebody else", id="another's"),
+        pytest.param(1001, 0o666, "somebody else", id="another's, for all"),
+        pytest.param(1000, 0o620, "others may write", id="ours, and a group's to write"),
+        pytest.param(1000, 0o602, "others may write", id="ours, and everybody's to write"),
+        pytest.param(0, 0o666, "others may write", id="root's, and everybody's to write"),
+    ],
+)
+def test_whose_file_it_may_be(
+    owner: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    found = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, 1000, 0, 0, 0, 0))
+    with pytest.raises(PermissionError, match=words) if words else nullcontext():
+        check_owner(found)
+
+
 async def test_many_that_open_a_new_file_at_once_all_succeed(path: Path) -> None:
     path.parent.mkdir()
     crowd = [Database(str(path), SCHEMA) for _ in range(8)]
@@ -101,6 +146,27 @@ async def test_many_that_open_a_new_file_at_once_all_succeed(path: Path) -> None
     assert sorted(await _ask(crowd[0])) == [str(number) for number in range(8)]
     for each in crowd:
         await each.close()
+
+
+async def test_a_file_that_another_makes_while_we_look_is_ours(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of what marks it was read before, half after: "it is another program's"."""
+    connect = sqlite3.connect
+
+    class Slow(sqlite3.Connection):
+        def execute(self, statement: str, *given: object) -> sqlite3.Cursor:
+            if statement == "PRAGMA application_id" and not made:
+                made.append(statement)
+                with closing(connect(path, isolation_level=None)) as other:
+                    database._create(other)
+            return super().execute(statement, *given)  # type: ignore[arg-type]
+
+    made: list[str] = []
+    monkeypatch.setattr("sqlite3.connect", partial(connect, factory=Slow))
+    await _tell(database, "a")
+    assert made
+    assert await _ask(database) == ["a"]
 
 
 async def test_work_that_fails_leaves_no_half(database: Database) -> None:

@@ -19,7 +19,7 @@ from proxy.session.shelf import Only
 from tests.fakes.clock import FakeClock
 from tests.fakes.shelf import MemoryShelf
 from tests.session.samples import HOUR, ISSUER, NOW, person, session
-from tests.session.shelf_contract import listening
+from tests.session.shelf_contract import listening, until
 
 OLD, NEW = b"o" * 32, b"n" * 32
 LIFETIME = 12 * HOUR
@@ -135,6 +135,43 @@ async def test_everybody_is_told(shelf: MemoryShelf, endings: Endings, scope: st
         [message] = heard
     assert message is not None
     assert Ending.read(message) == ending
+
+
+class Hesitant(MemoryShelf):
+    """Tells nobody until ``go_on``."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, message: bytes) -> None:
+        self.reached.set()
+        await self.go_on.wait()
+        await super().publish(message)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_whoever_leaves_between_keeping_and_telling_cuts_nothing_off(
+    clock: FakeClock, scope: str
+) -> None:
+    """A provider that hung up left an ending that no process at work had heard of."""
+    shelf = Hesitant(clock)
+    endings = endings_on(shelf)
+    async with listening(shelf) as heard:
+        caller = asyncio.create_task(end(endings, scope))
+        await shelf.reached.wait()
+        caller.cancel()
+        await asyncio.wait([caller])
+        assert caller.cancelled()
+        assert await endings.is_over(session(created_at=NOW), NOW)
+        assert heard == []
+        shelf.go_on.set()
+        await until(lambda: len(heard) == 1)
+    [message] = heard
+    assert message is not None
+    ending = Ending.read(message)
+    assert ending is not None
+    assert endings.covers(ending, session(created_at=NOW))
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2])

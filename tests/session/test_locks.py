@@ -48,6 +48,24 @@ class Watched(MemoryShelf):
         return done
 
 
+class Hiccup(MemoryShelf):
+    """Fails to take a lock at the looks whose numbers are in ``failing``, done or ``undone``."""
+
+    def __init__(self, clock: FakeClock, *failing: int, undone: bool) -> None:
+        super().__init__(clock)
+        self.looks = 0
+        self._failing = failing
+        self._undone = undone
+
+    async def put(self, key: str, value: bytes, until: float, only: Only = Only.ALWAYS) -> bool:
+        self.looks += 1
+        fails = self.looks in self._failing
+        done = not (fails and self._undone) and await super().put(key, value, until, only)
+        if fails:
+            raise StoreError(Reason.STORE_UNAVAILABLE)
+        return done
+
+
 class Deaf(MemoryShelf):
     """Does what it is told, and its answers are lost."""
 
@@ -236,6 +254,47 @@ async def test_waiting_fails_with_the_shelf(locks: Locks, shelf: Watched) -> Non
     shelf.down = True
     with pytest.raises(StoreError):
         async with locks.hold("key"):
+            pytest.fail("nobody gave it")
+
+
+@pytest.mark.parametrize(
+    ("undone", "looks"),
+    [pytest.param(True, 2, id="the look"), pytest.param(False, 2, id="its answer")],
+)
+async def test_one_look_that_fails_costs_nobody_who_waits_the_lock(
+    clock: FakeClock, undone: bool, looks: int
+) -> None:
+    """All who waited failed with it, of which there may be hundreds."""
+    shelf = Hiccup(clock, 1, undone=undone)
+    async with asyncio.timeout(2), Locks(shelf, clock, _tokens()).hold("key"):
+        assert await _held_by(shelf) == b"token 0"
+        assert shelf.looks == looks
+    assert shelf.left() == []
+
+
+async def test_a_look_that_fails_takes_no_lock_from_its_holder(clock: FakeClock) -> None:
+    """One by one they are borne with, as long as none follows on another."""
+    shelf = Hiccup(clock, 2, 4, undone=True)
+    locks = Locks(shelf, clock, _tokens())
+    taken = asyncio.Event()
+
+    async def wait() -> None:
+        async with locks.hold("key"):
+            taken.set()
+
+    async with locks.hold("key"):
+        task = asyncio.create_task(wait())
+        await until(lambda: shelf.looks > 5)
+        assert await _held_by(shelf) == b"token 0"
+        assert not taken.is_set()
+    async with asyncio.timeout(2):
+        await task
+    assert shelf.left() == []
+
+
+async def test_two_looks_that_fail_one_after_the_other_are_a_failure(clock: FakeClock) -> None:
+    with pytest.raises(StoreError):
+        async with Locks(Hiccup(clock, 1, 2, undone=True), clock, _tokens()).hold("key"):
             pytest.fail("nobody gave it")
 
 

@@ -190,6 +190,19 @@ async def test_an_old_ticket_leads_on_for_the_grace_only(
     assert shelf.left() == []
 
 
+async def test_who_comes_late_reaches_the_end_of_the_way_however_long(
+    store: TicketStore, shelf: MemoryShelf, clock: FakeClock
+) -> None:
+    """Past eight changes of identity, an old ticket told on nobody any more."""
+    first = kept = await store.save(session(), NOW)
+    for change in range(100):
+        newer = dataclasses.replace(kept.session, identity=person(groups=(f"{change}",)))
+        kept = await store.renew(kept, newer, clock()) or pytest.fail("it has not ended")
+    clock.advance(GRACE + 1)
+    late = await store.load(first.value, clock())
+    assert late == dataclasses.replace(kept, is_late=True)
+
+
 async def test_what_moved_on_is_not_written_at_its_old_place(
     store: TicketStore, shelf: MemoryShelf
 ) -> None:
@@ -242,7 +255,9 @@ async def test_garbage_is_no_session_and_one_warning(
         pytest.param(b"s", id="no session"),
         pytest.param(b"sgarbage", id="a session that is none"),
         pytest.param(b"p", id="no ticket"),
-        pytest.param(b"p" + b"A" * 86, id="a ticket that is not ours"),
+        pytest.param(b"p1800000000", id="no ticket, but a time"),
+        pytest.param(b"p1800000000 " + b"A" * 86, id="a ticket that is not ours"),
+        pytest.param(b"p1800000000 \xff", id="a ticket that is no text, and a time"),
         pytest.param(b"p\xff", id="a ticket that is no text"),
         pytest.param(b"x" + codec.dump(session()), id="another kind"),
         pytest.param(codec.dump(session()), id="no kind"),
@@ -265,7 +280,7 @@ async def test_a_circle_of_pointers_ends(store: TicketStore, shelf: MemoryShelf)
     ticket = Tickets([NEW]).read(kept.value)
     assert ticket is not None
     [key] = shelf.left()
-    circle = ticket.seal(b"p" + kept.value.encode())
+    circle = ticket.seal(f"p{NOW:.0f} {kept.value}".encode())
     await shelf.put(key, circle, NOW + HOUR)
     assert await store.load(kept.value, NOW) is None
     assert await store.renew(kept, session(seen_at=NOW), NOW) is None

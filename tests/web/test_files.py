@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,40 @@ def test_a_file_of_sessions_that_is_not_ours_to_write(
     monkeypatch.setattr("os.access", lambda name, mode: Path(name) != refused)
     (problem,) = problems(session={"file": str(path)})
     assert problem.startswith(f"session.file: {refused}: ")
+
+
+@pytest.mark.parametrize("through", ["its path", "a link"])
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        pytest.param(0o600, "", id="ours alone"),
+        pytest.param(0o644, "", id="for all to read"),
+        pytest.param(0o620, "others may write to it", id="a group's to write"),
+        pytest.param(0o666, "others may write to it", id="everybody's to write"),
+    ],
+)
+def test_a_file_of_sessions_that_others_may_write(
+    tmp_path: Path, through: str, mode: int, expected: str
+) -> None:
+    """Somebody made it first, with triggers that brought ended sessions back, and we served."""
+    made = path = tmp_path / "sessions.db"
+    if through == "a link":
+        made = tmp_path / "elsewhere.db"
+        path.symlink_to(made)
+    made.touch()
+    made.chmod(mode)
+    found = problems(session={"file": str(path)})
+    assert found == ([f"session.file: {path}: {expected}"] if expected else [])
+
+
+def test_a_file_of_sessions_that_is_somebody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sessions.db"
+    path.touch()
+    if os.geteuid() == 0:
+        os.chown(path, 1001, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 1001)
+    (problem,) = problems(session={"file": str(path)})
+    assert problem == f"session.file: {path}: it belongs to somebody else"
