@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Final
 from urllib.parse import unquote
 
@@ -52,7 +53,8 @@ class Redirects:
         for _ in range(3):
             if path.startswith("//") or "\\" in path or _has_control(path) or _has_dots(path):
                 return False
-            if path in self.own or path == self.prefix or path.startswith(self.prefix + "/"):
+            plain = normpath(path)  # something on the way may drop or join slashes, too
+            if plain in self.own or plain == self.prefix or plain.startswith(self.prefix + "/"):
                 return False
             path = unquote(path)
         return True

@@ -175,7 +175,11 @@ class Sessions:
         """What the store has behind ``value``, unless it has been ended."""
         trust, endings = self._trust, self.endings
         kept = await self._keeping.store.load(value, now)
-        if kept is None or await self._keeping.endings.is_over(kept.session, now):
+        if kept is None:
+            return None
+        if await self._keeping.endings.is_over(kept.session, now):
+            if not self.has_ended(kept.session.id):  # nobody told us
+                self.mark_ended(kept.session.id)
             return None
         if kept.is_late:
             # Nobody should have the old value any more: either of two holders is a thief.

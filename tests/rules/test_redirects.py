@@ -197,6 +197,8 @@ _PIECES = st.sampled_from(
 
 @example("https://" + OURS)
 @example("https:/" + OURS)
+@example("/logout/")
+@example("/logout//?x")
 @settings(max_examples=2000)
 @given(st.lists(_PIECES, max_size=7).map("".join) | st.text(max_size=20).map("/".__add__))
 def test_a_browser_never_leaves_for_a_host_that_is_not_listed(rd: str) -> None:

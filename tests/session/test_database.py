@@ -96,7 +96,7 @@ async def test_only_its_owner_may_read_the_files(database: Database, path: Path)
     assert modes == {"shelf.db": 0o600, "shelf.db-wal": 0o600, "shelf.db-shm": 0o600}
 
 
-@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o777])
+@pytest.mark.parametrize("mode", [0o666, 0o602, 0o777])
 @pytest.mark.parametrize("through", ["its path", "a link"])
 async def test_a_file_that_others_may_write_is_refused_until_they_may_not(
     database: Database, path: Path, mode: int, through: str
@@ -118,23 +118,26 @@ async def test_a_file_that_others_may_write_is_refused_until_they_may_not(
 
 
 @pytest.mark.parametrize(
-    ("owner", "mode", "words"),
+    ("owner", "group", "mode", "words"),
     [
-        pytest.param(1000, 0o600, "", id="ours"),
-        pytest.param(1000, 0o644, "", id="ours, for all to read"),
-        pytest.param(0, 0o600, "", id="root's"),
-        pytest.param(1001, 0o600, "somebody else", id="another's"),
-        pytest.param(1001, 0o666, "somebody else", id="another's, for all"),
-        pytest.param(1000, 0o620, "others may write", id="ours, and a group's to write"),
-        pytest.param(1000, 0o602, "others may write", id="ours, and everybody's to write"),
-        pytest.param(0, 0o666, "others may write", id="root's, and everybody's to write"),
+        pytest.param(1000, 1000, 0o600, "", id="ours"),
+        pytest.param(1000, 1000, 0o644, "", id="ours, for all to read"),
+        pytest.param(1000, 1000, 0o660, "", id="ours, on a volume of our group"),
+        pytest.param(1000, 1002, 0o660, "", id="ours, of another group that we are in"),
+        pytest.param(0, 1000, 0o600, "", id="root's"),
+        pytest.param(1001, 1000, 0o600, "somebody else", id="another's"),
+        pytest.param(1001, 1000, 0o666, "somebody else", id="another's, for all"),
+        pytest.param(1000, 7, 0o620, "others may write", id="ours, and a strange group's"),
+        pytest.param(1000, 1000, 0o602, "others may write", id="ours, and everybody's to write"),
+        pytest.param(0, 1000, 0o666, "others may write", id="root's, and everybody's to write"),
     ],
 )
 def test_whose_file_it_may_be(
-    owner: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
+    owner: int, group: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    found = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, 1000, 0, 0, 0, 0))
+    for name, mine in (("geteuid", 1000), ("getegid", 1000), ("getgroups", [1002])):
+        monkeypatch.setattr(f"os.{name}", lambda mine=mine: mine)
+    found = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, group, 0, 0, 0, 0))
     with pytest.raises(PermissionError, match=words) if words else nullcontext():
         check_owner(found)
 

@@ -30,7 +30,7 @@ async def place(request: pytest.FixtureRequest, file: Path) -> AsyncIterator[Pla
         yield place
 
 
-@pytest.mark.parametrize("target", ["/", "/oauth2/auth", "/oauth2/userinfo"])
+@pytest.mark.parametrize("target", ["/", "/oauth2/auth"])
 async def test_what_ended_and_was_told_to_nobody_is_not_forwarded(
     place: Place, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:

@@ -109,7 +109,7 @@ def test_a_file_of_sessions_that_is_not_ours_to_write(
     [
         pytest.param(0o600, "", id="ours alone"),
         pytest.param(0o644, "", id="for all to read"),
-        pytest.param(0o620, "others may write to it", id="a group's to write"),
+        pytest.param(0o660, "", id="our group's to write"),
         pytest.param(0o666, "others may write to it", id="everybody's to write"),
     ],
 )
