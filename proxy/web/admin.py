@@ -123,12 +123,12 @@ class Admin:
             found.append(card)
             if len(found) > limit:
                 break
-        shown = [_shown(card) for card in found[:limit]]
+        shown = [card.shown() for card in found[:limit]]
         return _answer(200, {"sessions": shown, "more": len(found) > limit})
 
     async def _show(self, request: web.Request) -> web.Response:
         card = await self._register.find(request.match_info["sid"], self._clock())
-        return _answer(200, _shown(card)) if card is not None else _unknown()
+        return _answer(200, card.shown()) if card is not None else _unknown()
 
     async def _end_one(self, request: web.Request) -> web.Response:
         now = self._clock()
@@ -192,23 +192,6 @@ def _limit(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= _MOST):
         raise _Misread(f"limit is a number from 1 to {_MOST}")
     return int(text)
-
-
-def _shown(card: Card) -> dict[str, object]:
-    """What a card says, but for what would open or discard the session."""
-    return {
-        "sid": card.sid,
-        "iss": card.issuer,
-        "sub": card.subject,
-        "user": card.user,
-        "email": card.email,
-        "provider_sid": card.provider_sid,
-        "browser": card.browser,
-        "address": card.address,
-        "started_at": int(card.created_at),
-        "last_used_at": int(card.seen_at),
-        "expires_at": int(card.expires_at),
-    }
 
 
 def _unknown() -> web.Response:

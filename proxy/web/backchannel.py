@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -12,14 +11,11 @@ from proxy.oidc.logout_token import LogoutRequest
 from proxy.session.register import Register
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
-from proxy.web.client import read_body
+from proxy.web.forms import read_form
 from proxy.web.provider import Provider
 from proxy.web.visit import Visit
 
 _LARGEST: Final = 64 * 1024
-_PATIENCE: Final = 10.0
-_MOST_FIELDS: Final = 100
-_FORM: Final = "application/x-www-form-urlencoded"
 _AGAIN: Final = ("Retry-After", "5")
 
 
@@ -94,16 +90,7 @@ class BackChannel:
 
 async def _read_token(visit: Visit) -> str:
     """The form's logout_token; other fields do not matter. Raises BadRequest."""
-    kind = visit.header("Content-Type").partition(";")[0].strip().lower()
-    if kind != _FORM:
-        raise _invalid(f"the body is not {_FORM}")
-    body, data = read_body(visit, _LARGEST, _PATIENCE), b""
-    if body is not None:
-        data = body.ready + b"".join([chunk async for chunk in body.chunks])
-    try:
-        fields = parse_qsl(data.decode("ascii"), True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise _invalid("the body is not a form") from None
+    fields = await read_form(visit, Reason.LOGOUT_REQUEST_INVALID, _LARGEST)
     found = [value for name, value in fields if name == "logout_token"]
     if len(found) != 1:
         raise _invalid(f"logout_token comes {len(found)} times")

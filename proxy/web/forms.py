@@ -1,4 +1,4 @@
-"""What a form of ours sends."""
+"""What a form sends, a page's or a provider's."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ _MOST_FIELDS: Final = 20
 Fields = Sequence[tuple[str, str]]
 
 
-async def read_form(visit: Visit) -> Fields:
-    """The fields in the request's body, all of which is read. Raises BadRequest."""
-    body, data = read_body(visit, _LARGEST, _PATIENCE), b""
+async def read_form(
+    visit: Visit, reason: Reason = Reason.BAD_BODY, largest: int = _LARGEST
+) -> Fields:
+    """The fields in the request's body, all of which is read, ``largest`` bytes at most.
+
+    Raises BadRequest, for ``reason`` where it is no form.
+    """
+    body, data = read_body(visit, largest, _PATIENCE), b""
     if body is not None:
         data = body.ready + b"".join([chunk async for chunk in body.chunks])
     if visit.header("Content-Type").partition(";")[0].strip().lower() != _FORM:
-        raise BadRequest(Reason.BAD_BODY, f"the body is not {_FORM}")
+        raise BadRequest(reason, f"the body is not {_FORM}")
     try:
         text = data.decode("ascii")
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise BadRequest(Reason.BAD_BODY, "the body is not a form") from None
+        raise BadRequest(reason, "the body is not a form") from None
 
 
 def only(fields: Fields, name: str) -> str:

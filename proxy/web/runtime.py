@@ -27,6 +27,7 @@ from proxy.rules.redirects import Redirects
 from proxy.rules.routes import Endpoint, Routes, compile_routes
 from proxy.rules.target import Trust, public_hosts
 from proxy.session.cookies import CookieNames, Jar
+from proxy.session.keeping import installation
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -119,9 +120,7 @@ def compile_runtime(
         secrets = [made.cookie_secret]
     secure = _secure(settings)
     names = CookieNames(_cookie_base(settings, secure))
-    # Two installations that share a secret by mistake still do not share sessions.
-    provider = settings.provider
-    whose = f"{provider.issuer_url or provider.server_metadata_url or ''} {provider.client_id}"
+    whose = installation(settings.provider)
 
     def sealer(purpose: str) -> Sealer:
         return Sealer(secrets, f"{purpose} {whose}", random)
