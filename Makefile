@@ -1,5 +1,5 @@
 # make demo    everything on this machine: provider, playground and proxy
-# make test    every test; installs Redis, Chromium and Node.js from the distribution when it may
+# make test    every test; installs Redis, Chromium, Node.js, Glewlwyd from the distribution when it may
 # make check   format, lint, types, architecture, generated files
 # make format  rewrite the sources in the house's format
 # make generate  rewrite the files that are made from the settings
@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PROVIDERS := tests/providers/node_modules/.package-lock.json
+CANAILLE := .venv-canaille
 SOURCES := proxy tests bench
 
 .DEFAULT_GOAL := help
@@ -25,8 +26,8 @@ help:
 demo: $(VENV)/installed
 	@exec $(BIN)/auth-proxy demo
 
-test: $(VENV)/installed-dev $(PROVIDERS)
-	@scripts/need redis-server chromium
+test: $(VENV)/installed-dev $(PROVIDERS) $(CANAILLE)/installed
+	@scripts/need redis-server chromium glewlwyd
 	@$(BIN)/python -m pytest $(TESTS)
 
 check: $(VENV)/installed-dev
@@ -51,7 +52,7 @@ generate: $(VENV)/installed
 	$(BIN)/auth-proxy generate
 
 clean:
-	rm -rf $(VENV) tests/providers/node_modules build dist *.egg-info
+	rm -rf $(VENV) $(CANAILLE) tests/providers/node_modules build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache
 
 .env:
@@ -80,4 +81,12 @@ $(PROVIDERS): tests/providers/package.json tests/providers/package-lock.json
 	@scripts/need node npm
 	@echo "Installing the OpenID providers for the tests"
 	@cd tests/providers && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Of its own, since the versions that Canaille needs are not ours.
+$(CANAILLE)/installed: tests/providers/canaille.txt scripts/venv
+	@scripts/venv $(CANAILLE) $(PYTHON)
+	@echo "Installing Canaille for the tests into $(CANAILLE)"
+	@$(CANAILLE)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \
+		--requirement tests/providers/canaille.txt
 	@touch $@

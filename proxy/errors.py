@@ -32,6 +32,16 @@ class Reason(StrEnum):
     GROUP_NOT_ALLOWED = "group_not_allowed"
     CLAIM_NOT_ALLOWED = "claim_not_allowed"
     ACR_NOT_ALLOWED = "acr_not_allowed"
+    AMR_NOT_ALLOWED = "amr_not_allowed"
+    SIGN_IN_TOO_OLD = "sign_in_too_old"
+    ROLE_NOT_ALLOWED = "role_not_allowed"
+    PROVIDER_NOT_ALLOWED = "provider_not_allowed"
+    METHOD_NOT_PERMITTED = "method_not_permitted"
+    NETWORK_NOT_ALLOWED = "network_not_allowed"
+    RULE_NOT_MET = "rule_not_met"
+    TENANT_NOT_ALLOWED = "tenant_not_allowed"
+    DENIED_BY_HOOK = "denied_by_hook"
+    DENIED_BY_UPSTREAM = "denied_by_upstream"
     IDENTITY_INCOMPLETE = "identity_incomplete"
     # a sign-in that did not complete
     ATTEMPT_MISSING = "attempt_missing"
@@ -44,6 +54,9 @@ class Reason(StrEnum):
     PROVIDER_ERROR = "provider_error"
     LOGIN_LOOP = "login_loop"
     LOGIN_DISABLED = "login_disabled"
+    UNKNOWN_PROVIDER = "unknown_provider"
+    HOOK_FAILED = "hook_failed"
+    PROVISIONING_FAILED = "provisioning_failed"
     # what the provider answered
     TOKEN_REFUSED = "token_refused"
     TOKEN_RESPONSE_INVALID = "token_response_invalid"
@@ -56,6 +69,8 @@ class Reason(StrEnum):
     PROVIDER_UNREACHABLE = "provider_unreachable"
     PROVIDER_TIMEOUT = "provider_timeout"
     PROVIDER_METADATA_INVALID = "provider_metadata_invalid"
+    ACCESS_TOKEN_INVALID = "access_token_invalid"
+    GROUPS_UNAVAILABLE = "groups_unavailable"
     # the upstream
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
@@ -73,6 +88,7 @@ class Reason(StrEnum):
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_BY_PROVIDER = "signed_out_by_provider"
     SESSION_ENDED = "session_ended"
+    SIGN_IN_SHOWN = "sign_in_shown"
 
 
 class ProxyError(Exception):
@@ -106,6 +122,19 @@ class LoginError(ProxyError):
     """A sign-in that must not become a session."""
 
     status = 403
+
+
+class AccessDenied(ProxyError):
+    """A person who must not come in, in the words of a hook: ``message`` is shown to them.
+
+    Hooks raise it with the message alone: ``raise AccessDenied("Ask your team for a seat.")``
+    """
+
+    status = 403
+
+    def __init__(self, message: str, reason: Reason = Reason.DENIED_BY_HOOK) -> None:
+        super().__init__(reason, message)
+        self.message = message
 
 
 class ProviderError(ProxyError):

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import Final
 
 Json = object
 """A value as ``json.loads`` returns it; narrow with ``isinstance`` before use."""
+
+MOST_GROUPS: Final = 1000
+"""Groups of a person that are kept. Of one who has as many, nobody knows which they are not in."""
 
 
 class Kind(Enum):
@@ -56,8 +60,12 @@ class Identity:
 
     ``issuer`` and ``subject`` together are the key (OpenID Connect Core section 5.7).
     ``email`` is lower-case and has exactly one ``@``, or is empty. ``email_verified`` is
-    ``None`` when the provider does not say. ``claims`` holds the further claims that the
-    configuration asked to keep.
+    ``None`` when the provider does not say. ``groups_partial``: there may be groups that were not
+    told, or could not be kept. ``claims`` holds the further claims that the
+    configuration asked to keep. ``provider`` is the name of the one that said all this. ``roles``
+    are in order of privilege, and ``role`` is the first of them; it is empty where several came
+    and nothing puts them in order. ``scope`` is that of the identity
+    JWT where a hook has set one, empty for ``identity.scope``.
     """
 
     issuer: str
@@ -68,10 +76,27 @@ class Identity:
     name: str = ""
     preferred_username: str = ""
     groups: tuple[str, ...] = ()
+    groups_partial: bool = False
     acr: str = ""
     amr: tuple[str, ...] = ()
     auth_time: int | None = None
     claims: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    provider: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    picture: str = ""
+    role: str = ""
+    roles: tuple[str, ...] = ()
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a hook makes of a sign-in: who it is, and, in seconds, how long the session may last
+    at most; ``max_age`` None sets no limit of its own."""
+
+    identity: Identity
+    max_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 """Library → where it may be imported. One that is not here needs a door first."""
 
 ENVIRONMENT = ("cli/",)
-WALL_CLOCK = ("cli/", "web/app.py", "web/parts.py", "demo/provider.py", "demo/playground.py")
+WALL_CLOCK = ("cli/", "web/app.py", "web/world.py", "demo/provider.py", "demo/playground.py")
 ASYNC = (
     "cli/sessions.py",
     "process/worker.py",
@@ -72,10 +72,12 @@ LATE_IMPORTS = (
     "cli/",  # a command imports what it needs when it runs, so that --help is quick
     # Large, and not needed for the first answer: each is loaded with the first …
     "crypto/jwt.py",  # token (PyJWT brings X.509 along)
+    "crypto/client_key.py",  # key with its certificate (X.509 again)
     "oidc/attempt.py",  # sign-in (authlib brings all of its OAuth along)
     "session/keeping.py",  # Redis that is configured
     "web/metrics.py",  # scrape
     "web/pages/render.py",  # page
+    "web/sign_in.py",  # hook, provisioning, debugging, GitHub that is configured
 )
 
 WHOLE_SETTINGS = frozenset({"rules/routes.py"})  # compiles every route from what stands above it

@@ -15,7 +15,17 @@ from proxy.cli.waiting import awaiting_supervisor
 
 CONFIGURATION_ERROR = 2
 
-_COMMANDS = ("serve", "demo", "check", "keys", "sessions", "urls", "healthcheck", "generate")
+_COMMANDS = (
+    "serve",
+    "demo",
+    "check",
+    "explain",
+    "keys",
+    "sessions",
+    "urls",
+    "healthcheck",
+    "generate",
+)
 """The modules beside this one, each with an ``add`` that declares its command."""
 _GLOBAL = ("-h", "--help", "--version")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
 from proxy.cli.sources import Configuration, print_problems
+from proxy.config.providers import installation, providers_of
 from proxy.config.settings import Settings
 from proxy.config.types import decode_cookie_secret
 from proxy.errors import ConfigError, StoreError
@@ -144,9 +145,10 @@ def _problem(settings: Settings, parsed: argparse.Namespace) -> str:
 async def _run(settings: Settings, secrets: Sequence[bytes], parsed: argparse.Namespace) -> int:
     from proxy.session.keeping import open_keeping  # late: slow to import
 
-    keeping = open_keeping(settings, secrets, time.time, os.urandom, _warn)
+    whose = installation(settings)
+    keeping = open_keeping(settings, whose, secrets, time.time, os.urandom, _warn)
     try:
-        issuer = settings.provider.issuer_url or ""
+        issuer = "" if settings.providers else providers_of(settings)[0].issuer_url or ""
         act: Act = parsed.act
         return await act(Office(keeping.register, issuer, time.time()), parsed)
     finally:

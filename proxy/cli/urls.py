@@ -6,13 +6,14 @@ import argparse
 
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
 from proxy.cli.sources import print_problems, read_draft
-from proxy.config.paths import endpoint_paths
+from proxy.config.load import Draft
+from proxy.config.paths import callback_paths, endpoint_paths
 from proxy.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    text = "print the URLs to register at the provider; only public_url is needed for that"
+    text = "print the URLs to register at providers; public_url and their names are enough"
     parser: Parser = commands.add_parser("urls", help=text, description=text, allow_abbrev=False)
     add_config(parser)
     add_options(parser)
@@ -26,12 +27,16 @@ def run(parsed: argparse.Namespace) -> int:
     except ConfigError as exc:
         print_problems(exc.problems)
         return 2
-    if any(key in ("public_url", "server.prefix") or "paths." in key for key in found.broken):
+    if _unclear(found):
         print_problems(found.problems)
         return 2
     base, paths = found.settings.public_url, endpoint_paths(found.settings)
+    several = bool(found.settings.providers)
     urls = {
-        "redirect URI": paths.callback,
+        **{
+            f"redirect URI of {name}" if several else "redirect URI": path
+            for path, name in callback_paths(found.settings).items()
+        },
         "post-logout redirect URI": paths.signed_out,
         "back-channel logout URI": paths.backchannel_logout,
         "front-channel logout URI": paths.frontchannel_logout,
@@ -39,6 +44,16 @@ def run(parsed: argparse.Namespace) -> int:
         "sign-in URL": paths.start,
         "own sessions": paths.sessions,
     }
+    width = max(25, *map(len, urls))
     for name, path in urls.items():
-        print(f"{name:<25} {base}{path}")
+        print(f"{name:<{width}} {base}{path}")
     return 0
+
+
+def _unclear(found: Draft) -> bool:
+    """Is something of what URLs are made of missing or wrong?"""
+    names = [provider.name for provider in found.settings.providers]
+    return len(set(names) - {""}) < len(names) or any(
+        key in ("public_url", "server.prefix", "providers") or key.startswith("paths.")
+        for key in found.broken
+    )

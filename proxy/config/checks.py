@@ -5,17 +5,20 @@ A row is left out when an option that it reads is broken: its verdict would be a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from proxy.config.checks_access import ACCESS
 from proxy.config.checks_keeping import KEEPING
 from proxy.config.checks_listening import LISTENING
+from proxy.config.checks_provider import WHY, missing, provider_problems
 from proxy.config.checks_routing import ROUTING
+from proxy.config.checks_sign_in import SIGN_IN
 from proxy.config.declaration import options
 from proxy.config.listening import parse_address
-from proxy.config.settings import Provider, Settings
+from proxy.config.settings import Settings
 from proxy.config.types import decode_cookie_secret, is_loopback
 
 _NOTHING: frozenset[str] = frozenset()
@@ -29,7 +32,10 @@ class Problem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One rule: it reads ``reads`` and yields (dotted path, message) pairs."""
+    """One rule: it reads ``reads`` and yields (dotted path, message) pairs.
+
+    What is read of entries is written ``routes``, or ``routes.*.path`` for one key of them.
+    """
 
     reads: tuple[str, ...]
     problems: Callable[[Settings], Iterator[tuple[str, str]]]
@@ -40,61 +46,52 @@ def check(
 ) -> list[Problem]:
     """What does not fit together in ``settings``; opens nothing.
 
-    ``broken`` are keys of options whose value could not be used, ``absent`` those of required
-    options that were not given at all; both hold a stand-in.
+    ``broken`` are keys of options, and of entries, whose value could not be used, ``absent``
+    those of required options that were not given at all; both hold a stand-in.
     """
     found = [Problem(*pair) for pair in _missing(settings, broken - absent, absent)]
     for row in ROWS:
-        if not broken.intersection(row.reads):
+        if not _touched(row.reads, broken):
             found += [Problem(*pair) for pair in row.problems(settings)]
+    found += [Problem(*pair) for pair in provider_problems(settings, broken)]
     return found
-
-
-# Whether these are needed depends on others.
-_DECIDED_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "upstream": ("routes",),
-        "provider.issuer_url": ("provider.server_metadata_url", "provider.discovery"),
-        "provider.client_secret": ("provider.token_auth_method",),
-    }
-)
 
 
 def _missing(
     settings: Settings, broken: frozenset[str], absent: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     """Everything that a minimal configuration lacks, named in one message."""
-    names = [
-        name
-        for name in (*absent, *_needed(settings))
-        if name not in broken and not broken.intersection(_DECIDED_BY.get(name, ()))
-    ]
-    if names:
-        variables = {option.key: option.variable for option in options()}
-        shown = ", ".join(f"{name} ({variables[name]})" for name in names)
+    names = [name for name in (*absent, *_needed(settings, broken)) if name not in broken]
+    variables = {option.key: option.variable for option in options()}
+    if alone := [name for name in names if name in variables]:
+        shown = ", ".join(f"{name} ({variables[name]})" for name in alone)
         yield "", f"these options are needed and not set: {shown}"
+    for name in names:
+        if name not in variables:  # in an entry
+            why = WHY.get(name.split(".", 2)[-1])
+            yield name, f"is needed ({why})" if why else "is needed"
 
 
-def _needed(settings: Settings) -> Iterator[str]:
+def _needed(settings: Settings, broken: frozenset[str]) -> Iterator[str]:
     everywhere = [route for route in settings.routes if route.path == "/*" and not route.methods]
-    if not settings.upstream and not any(route.upstream for route in everywhere):
+    somewhere = any(route.upstream for route in everywhere) or _touched(("routes",), broken)
+    if not settings.upstream and not somewhere:
         yield "upstream"
     if settings.auth.disabled:
         return
-    provider = settings.provider
-    if provider.discovery:
-        if not provider.issuer_url and not provider.server_metadata_url:
-            yield "provider.issuer_url"
-    else:
-        for name in ("issuer_url", "authorization_endpoint", "token_endpoint", "jwks_uri"):
-            if not getattr(provider, name):
-                yield f"provider.{name}"
-    if not provider.client_id:
-        yield "provider.client_id"
-    if not provider.client_secret and provider.token_auth_method != "none":
-        yield "provider.client_secret"
+    yield from missing(settings, broken)
     if not settings.cookie.secret:
         yield "cookie.secret"
+
+
+def _touched(reads: Iterable[str], broken: frozenset[str]) -> bool:
+    """Is one of these broken, something in an entry of one, or the list that an entry is in?
+
+    ``routes.*.path`` reads that key of each entry.
+    """
+    names = [re.sub(r"\.\d+\b", ".*", name) for name in broken]
+    return any(f"{read}.".startswith(f"{it}.") or it.startswith(f"{read}.")
+               for read in reads for it in names)  # fmt: skip
 
 
 def _cookie_secret(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -159,70 +156,6 @@ def _auth_disabled(settings: Settings) -> Iterator[tuple[str, str]]:
             )
 
 
-_URLS = (
-    "issuer_url",
-    "server_metadata_url",
-    "authorization_endpoint",
-    "token_endpoint",
-    "userinfo_endpoint",
-    "jwks_uri",
-    "end_session_endpoint",
-)
-
-
-def _provider_urls(settings: Settings) -> Iterator[tuple[str, str]]:
-    provider = settings.provider
-    for name in () if provider.allow_insecure_http else _URLS:
-        url = urlsplit(getattr(provider, name) or "")
-        if url.scheme == "http" and not is_loopback(url.hostname or ""):
-            yield (
-                f"provider.{name}",
-                "must be https (provider.allow_insecure_http allows http, on a test network)",
-            )
-
-
-_ASYMMETRIC = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512))
-_SYMMETRIC: Mapping[str, int] = MappingProxyType({"HS256": 32, "HS384": 48, "HS512": 64})
-
-
-def _algorithms(settings: Settings) -> Iterator[tuple[str, str]]:
-    key, provider = "provider.id_token_algorithms", settings.provider
-    if not provider.id_token_algorithms:
-        yield key, "at least one is needed"
-    for name in provider.id_token_algorithms:
-        if name.lower() == "none":
-            yield key, "none is refused: an ID token must be signed"
-        elif name not in (*_ASYMMETRIC, *_SYMMETRIC, "EdDSA"):
-            yield key, f"{name!r} is not a known algorithm, such as RS256 or ES256"
-        elif len(provider.client_secret.reveal().encode()) < _SYMMETRIC.get(name, 0):
-            yield key, f"{name} needs a provider.client_secret of {_SYMMETRIC[name]} bytes or more"
-
-
-_OURS = frozenset(
-    {
-        *("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce"),
-        *("code_challenge", "code_challenge_method", "request", "request_uri"),
-    }
-)
-_OUR_HEADERS = frozenset({"content-type", "accept", "authorization"})
-
-
-def _requests(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What is sent to the provider: parameters and headers that are ours to set."""
-    provider: Provider = settings.provider
-    if "openid" not in provider.scope.split():
-        yield "provider.scope", "must contain openid"
-    for name in provider.authorization_params:
-        if name in _OURS:
-            yield f"provider.authorization_params.{name}", "is set by each sign-in itself"
-    for name in provider.allowed_login_params:
-        if name in _OURS:
-            yield "provider.allowed_login_params", f"{name} is set by each sign-in itself"
-    for name in provider.extra_headers:
-        if name.lower() in _OUR_HEADERS:
-            yield f"provider.extra_headers.{name}", "is set by the proxy itself"
-
-
 ROWS: tuple[Row, ...] = (
     Row(("public_url", "cookie.secure"), _public_url),
     Row(("cookie.secret",), _cookie_secret),
@@ -236,8 +169,8 @@ ROWS: tuple[Row, ...] = (
         ("server.listen", "server.tls_listen", "auth.disabled", "auth.disabled_on_public_address"),
         _auth_disabled,
     ),
-    Row(("provider.allow_insecure_http",), _provider_urls),
-    Row(("provider.id_token_algorithms", "provider.client_secret"), _algorithms),
-    Row((), _requests),
-    *(Row(reads, problems) for reads, problems in (*ROUTING, *LISTENING, *KEEPING)),
+    *(
+        Row(reads, problems)
+        for reads, problems in (*ACCESS, *ROUTING, *SIGN_IN, *LISTENING, *KEEPING)
+    ),
 )

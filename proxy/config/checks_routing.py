@@ -1,4 +1,4 @@
-"""Rules about routes, upstream headers, our own paths and who is let in."""
+"""Rules about routes, upstream headers and our own paths."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
-from proxy.config.paths import endpoint_paths
-from proxy.config.settings import Rule, Settings
+from proxy.config.access import Rule
+from proxy.config.paths import callback_paths, endpoint_paths
+from proxy.config.settings import Settings
 
 Found = Iterator[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_DOMAIN = re.compile(r"\*|(\*?\.)?[\w-]+(\.[\w-]+)*")
 _RESERVED = frozenset(
     {
         *("x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"),
@@ -80,15 +80,9 @@ def _our_paths(settings: Settings) -> Found:
         elif path in seen:
             yield f"paths.{name}", f"{path} is already the path of {seen[path]}"
         seen.setdefault(path, name)
-
-
-def _people(settings: Settings) -> Found:
-    yield from _addresses("access", settings.access)
-
-
-def _people_of_routes(settings: Settings) -> Found:
-    for number, route in enumerate(settings.routes):
-        yield from _addresses(f"routes.{number}.rule", route.rule)
+    for path, provider in callback_paths(settings).items():
+        if seen.get(path, "callback") != "callback":
+            yield f"paths.{seen[path]}", f"{path} is already the callback of provider {provider}"
 
 
 def _public_rules(settings: Settings) -> Found:
@@ -104,20 +98,6 @@ def _identity(settings: Settings) -> Found:
         yield "claims.user", "needs the name of a claim"
 
 
-def _addresses(place: str, rule: Rule) -> Found:
-    for domain in rule.email_domains:
-        if not _DOMAIN.fullmatch(domain):
-            hint = ", without the @" if "@" in domain else ""
-            yield (
-                f"{place}.email_domains",
-                f"{domain!r} is not a domain such as example.org or .example.org{hint}",
-            )
-    for email in rule.emails:
-        local, _, domain = email.partition("@")
-        if not local or not _DOMAIN.fullmatch(domain) or "*" in domain or domain[0] == ".":
-            yield f"{place}.emails", f"{email!r} is not an e-mail address"
-
-
 def _client_certificate(settings: Settings) -> Found:
     forwarding = settings.forwarding
     if forwarding.client_key_file and not forwarding.client_certificate_file:
@@ -128,9 +108,10 @@ ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
     (("routes",), _route_methods),
     (("routes", "upstream"), _route_upstreams),
     (("identity.header", "headers.extra"), _header_names),
-    (("server.prefix", "paths.start", "paths.callback", "paths.sign_in"), _our_paths),
-    (("access.email_domains", "access.emails"), _people),
-    (("routes",), _people_of_routes),
+    (
+        ("server.prefix", "paths.start", "paths.callback", "paths.sign_in", "providers.*.name"),
+        _our_paths,
+    ),
     (("routes",), _public_rules),
     (("identity.audience", "claims.user"), _identity),
     (("forwarding.client_certificate_file", "forwarding.client_key_file"), _client_certificate),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -21,6 +21,9 @@ from proxy.config.upstreams import Upstreams
 from proxy.config.workers import Workers
 
 PREFIX = "AUTH_PROXY_"
+
+Place = tuple[str | int, ...]
+"""Where a value is in a configuration: names, and the numbers of entries."""
 
 
 class Form(StrEnum):
@@ -102,8 +105,8 @@ def options(model: type[Section] = Settings) -> tuple[Option, ...]:
 
 def _options(model: type[Section], path: tuple[str, ...]) -> Iterator[Option]:
     hints = typing.get_type_hints(model, include_extras=True)
-    for name, field in model.model_fields.items():
-        hint = _without_none(hints[name])
+    for attribute, field in model.model_fields.items():
+        name, hint = str(field.validation_alias or attribute), _without_none(hints[attribute])
         if isinstance(hint, type) and issubclass(hint, Section):
             yield from _options(hint, (*path, name))
             continue
@@ -120,6 +123,41 @@ def _options(model: type[Section], path: tuple[str, ...]) -> Iterator[Option]:
         )
 
 
+@cache
+def by_path(model: type[Section] = Settings) -> Mapping[tuple[str | int, ...], Option]:
+    """The same, by path."""
+    return types.MappingProxyType({option.path: option for option in options(model)})
+
+
+def secret_of_file(path: Place, model: type[Section] = Settings) -> Option | None:
+    """The secret that ``path`` names a file of: ``client_secret`` for ``client_secret_file``."""
+    *parent, last = path or ("",)
+    name = str(last)
+    option = by_path(model).get((*parent, name.removesuffix("_file")))
+    return option if option and option.secret and name.endswith("_file") else None
+
+
+def innermost(place: Place, model: type[Section] = Settings) -> tuple[Place, Option | None]:
+    """The option that ``place`` is in, one of an entry of entries if need be, and its place."""
+    for length in range(len(place), 0, -1):
+        path, rest = place[:length], place[length:]
+        option = by_path(model).get(path) or secret_of_file(path, model)
+        if option is None:
+            continue
+        if option.entry and rest:
+            number = rest[:1] if isinstance(rest[0], int) else ()
+            inner, found = innermost(rest[len(number) :], option.entry)
+            if found:
+                return (*path, *number, *inner), found
+        return (*path[:-1], option.path[-1]), option
+    return (), None
+
+
+def dotted(place: Place) -> str:
+    """As people read it: ``providers.0.client_id``."""
+    return ".".join(map(str, place))
+
+
 def sections(model: type[Section] = Settings) -> dict[str, tuple[type[Section], str]]:
     """The sections of ``model`` by name, each with its model and description."""
     hints = typing.get_type_hints(model, include_extras=True)
@@ -133,6 +171,18 @@ def sections(model: type[Section] = Settings) -> dict[str, tuple[type[Section], 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that ``name`` was probably meant to be, or an empty text."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), "")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Words that name the known key, or group of keys, nearest to an unknown one; or nothing."""
+    keys = list(known)
+    keys += dict.fromkeys(filter(None, (key.rpartition(".")[0] for key in keys)))
+    parent, _, last = name.rpartition(".")
+    found = nearest(name, [key for key in keys if key.rpartition(".")[0] == parent])
+    if not found:
+        found = next((key for key in keys if key.rpartition(".")[2] == last), "")
+    found = found or nearest(name, keys)
+    return f", did you mean {found}?" if found else ""
 
 
 def _without_none(hint: Any) -> Any:
@@ -166,6 +216,8 @@ def _choices(hint: Any) -> tuple[str, ...]:
 
 
 def _entry(hint: Any) -> type[Section] | None:
+    if typing.get_origin(hint) is typing.Annotated:
+        return _entry(typing.get_args(hint)[0])
     args = typing.get_args(hint)
     if typing.get_origin(hint) is tuple and isinstance(args[0], type):
         return args[0] if issubclass(args[0], Section) else None

@@ -51,10 +51,17 @@ class Document:
     troubles: tuple[Trouble, ...]
 
     def line(self, place: Place) -> int:
-        """The line of ``place``, or of the nearest thing around it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 0)
+        """The line of ``place``, or of the nearest thing around it.
+
+        A single entry may stand for a list of one: it has no number of its own.
+        """
+        found: Place = ()
+        for word in place:
+            if (*found, word) in self.lines:
+                found = (*found, word)
+            elif word != 0:
+                break
+        return self.lines.get(found, 0)
 
 
 def read_document(text: str, environ: Mapping[str, str] | None) -> Document:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 
-from proxy.config.declaration import PREFIX, Form, Option, nearest, options
+from proxy.config.declaration import (
+    PREFIX,
+    Form,
+    Option,
+    Place,
+    dotted,
+    innermost,
+    nearest,
+    options,
+    secret_of_file,
+    suggestion,
+)
 from proxy.config.document import BadDocument, Document, Trouble, read_document
-from proxy.config.section import Section
+from proxy.config.entries import EntryReader, read_secret, why_unread
 from proxy.config.types import split_secrets
 
 CONFIG_VARIABLE = "AUTH_PROXY_CONFIG"
@@ -21,8 +31,6 @@ _SERVICE_LINK = re.compile(
     r"([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
 )
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\]:")
-
-Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -45,7 +53,7 @@ class Problem:
     order: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
-        words = (self.origin, ".".join(map(str, self.place)), self.message)
+        words = (self.origin, dotted(self.place), self.message)
         return ": ".join(word for word in words if word)
 
 
@@ -63,7 +71,8 @@ class Gathering:
     """Reads the three sources in order, so that the later one wins; collects every problem.
 
     ``entries`` are the options that were set, by key; ``broken`` are the keys whose value
-    cannot be used; ``readable`` is false when the file is not even YAML.
+    cannot be used, in entries such as ``routes.0.path``; ``readable`` is false when the file is
+    not even YAML.
     """
 
     def __init__(self, sources: Sources, read_file: Callable[[str], str]) -> None:
@@ -84,12 +93,15 @@ class Gathering:
 
     def key_of(self, place: Place) -> str:
         """The option that ``place`` is in, or an empty text when it is none."""
-        words = [str(word) for word in place]
-        for length in range(len(words), 0, -1):
-            key = ".".join(words[:length])
-            if option := self._options.get(key) or self._secret_file(key):
+        for length in range(len(place), 0, -1):
+            key = dotted(place[:length])
+            if option := self._options.get(key) or secret_of_file(place[:length]):
                 return option.key
         return ""
+
+    def broken_by(self, place: Place) -> str:
+        """What a problem at ``place`` makes unusable: an option, or a key of an entry."""
+        return dotted(innermost(place)[0])
 
     def problem(self, place: Place, message: str) -> Problem:
         """A problem with the origin of ``place``."""
@@ -102,14 +114,7 @@ class Gathering:
 
     def suggestion(self, place: Place) -> str:
         """The known option nearest to an unknown one, with words before it, or nothing."""
-        name = ".".join(map(str, place))
-        parent, last = name.rpartition(".")[0], str(place[-1])
-        inside = [k for k in self._options if k.rpartition(".")[0] == parent]
-        found = nearest(name, inside)
-        if not found:
-            found = next((k for k in self._options if k.rpartition(".")[2] == last), "")
-        found = found or nearest(name, self._options)
-        return f", did you mean {found}?" if found else ""
+        return suggestion(dotted(place), self._options)
 
     def _in_file(self, line: int, place: Place, message: str) -> Problem:
         name = self._sources.path or "configuration"
@@ -140,7 +145,7 @@ class Gathering:
             self.problems.append(self._in_file(1, (), "expected options, such as public_url: …"))
 
     def _trouble(self, trouble: Trouble) -> None:
-        self.broken.add(self.key_of(trouble.place))
+        self.broken.add(self.broken_by(trouble.place))
         self.problems.append(self._in_file(trouble.line, trouble.place, trouble.message))
 
     def _section(self, tree: Mapping[str, object], parent: tuple[str, ...]) -> None:
@@ -152,7 +157,7 @@ class Gathering:
                     self._set(Entry(option, value))
             elif any(known.startswith(f"{key}.") for known in self._options):
                 self._subsection(place, value)
-            elif option := self._secret_file(key):
+            elif option := secret_of_file(place):
                 self._secret_from_file(option, place, value, also=option.path[-1] in tree)
             else:
                 self.problems.append(
@@ -169,10 +174,6 @@ class Gathering:
         elif value is not None:
             self.problems.append(self.problem(place, "expected options below it, indented"))
 
-    def _secret_file(self, key: str) -> Option | None:
-        option = self._options.get(key.removesuffix("_file"))
-        return option if option and option.secret and key.endswith("_file") else None
-
     def _secret_from_file(self, option: Option, place: Place, value: object, *, also: bool) -> None:
         line = self._document.line(place)
         if value is None:
@@ -183,19 +184,11 @@ class Gathering:
                 self._in_file(line, place, f"set {option.path[-1]} or this, not both")
             )
             return
-        paths = value if isinstance(value, list) and option.form is Form.SECRETS else [value]
-        if not all(isinstance(path, str) for path in paths):
-            self.problems.append(self._in_file(line, place, "expected the path of a file"))
-            return
-        texts = [self._read(str(path)) for path in paths]
-        for text in texts:
-            if isinstance(text, OSError | ValueError):
-                self.problems.append(self._in_file(line, place, _why_unread(text)))
-        read = [_from_text(option, text) for text in texts if isinstance(text, str)]
-        if len(read) == len(texts):
+        found, problems = read_secret(option, value, self._read)
+        self.problems += [self._in_file(line, place, problem) for problem in problems]
+        if not problems:
             self.broken.discard(option.key)
-            several = option.form is Form.SECRETS
-            self._set(Entry(option, [*chain(*read)] if several else read[0]))
+            self._set(Entry(option, found))
 
     def _unresolved(self) -> None:
         """A reference that cannot be resolved matters only where the file's value is used."""
@@ -241,7 +234,7 @@ class Gathering:
         for key, text in self._sources.flags.items():
             if option := self._options.get(key):
                 self._set(Entry(option, text, option.flag, 3))
-            elif option := self._secret_file(key):
+            elif option := secret_of_file(tuple(key.split("."))):
                 self._from_file(option, text, f"{option.flag}-file", 3)
             else:
                 flag = "--" + key.replace(".", "-").replace("_", "-")
@@ -253,7 +246,7 @@ class Gathering:
         if isinstance(text, str):
             self._set(Entry(option, _from_text(option, text), source, rank))
         else:
-            self._report(option.key, source, rank, _why_unread(text))
+            self._report(option.key, source, rank, why_unread(text))
 
     def _read(self, path: str) -> str | OSError | ValueError:
         try:
@@ -275,9 +268,12 @@ class Gathering:
                 self.broken.add(option.key)
                 self.problems.append(self.problem(option.path, str(exc)))
                 return
-        if option.entry:
-            value = _without_empty(value, _names(option.entry))
+        reader = EntryReader(self._read)
+        value = reader.read(option, value, option.path)
         self.entries[option.key] = Entry(option, value, entry.source, entry.rank)
+        for place, message in reader.problems:
+            self.broken.add(dotted(place))
+            self.problems.append(self.problem(place, message))
 
 
 def _from_text(option: Option, text: str) -> str | list[str]:
@@ -289,31 +285,3 @@ def _is_list(text: str) -> bool:
     """In YAML or JSON; ``[::1]:4180`` is none, a list without its end is a broken one."""
     text = text.strip()
     return text.startswith("[") and (text.endswith("]") or not _IPV6.match(text))
-
-
-def _names(model: type[Section]) -> frozenset[str]:
-    """Every name that an entry knows, at any depth."""
-    names: set[str] = set()
-    for option in options(model):
-        names.update(option.path)
-        if option.entry:
-            names |= _names(option.entry)
-    return frozenset(names)
-
-
-def _without_empty(value: object, known: frozenset[str]) -> object:
-    """Known keys that were written without a value count as not written."""
-    if isinstance(value, list):
-        return [_without_empty(item, known) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: _without_empty(inner, known)
-        for key, inner in value.items()
-        if inner is not None or key not in known
-    }
-
-
-def _why_unread(exc: OSError | ValueError) -> str:
-    reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-    return f"the file cannot be read: {reason or 'no reason given'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.config.providers import ONLY
 from proxy.config.settings import Settings
 
 
@@ -24,8 +25,22 @@ class EndpointPaths:
     auth: str
     userinfo: str
     identity: str
+    settings: str
+    debug: str
     jwks: str
     static: str
+
+
+def callback_paths(settings: Settings) -> dict[str, str]:
+    """Each provider's redirect URI's path → the provider's name.
+
+    One provider has ``callback``. Of several, each has its own, so that one provider's answer
+    cannot be passed off as another's (mix-up, RFC 9700 section 4.4.2).
+    """
+    callback = endpoint_paths(settings).callback
+    if not settings.providers:
+        return {callback: settings.provider.name or ONLY}
+    return {f"{callback}/{provider.name}": provider.name for provider in settings.providers}
 
 
 def endpoint_paths(settings: Settings) -> EndpointPaths:
@@ -45,6 +60,8 @@ def endpoint_paths(settings: Settings) -> EndpointPaths:
         auth=f"{prefix}/auth",
         userinfo=f"{prefix}/userinfo",
         identity=f"{prefix}/identity",
+        settings=f"{prefix}/settings",
+        debug=f"{prefix}/debug",
         jwks=f"{prefix}/.well-known/jwks.json",
         static=f"{prefix}/static/",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -63,11 +63,11 @@ that were already parsed, so a secret with `#`, `:` or line breaks does no harm.
 without a value is an error. Write `$${` for a literal `${`.
 
 **Secrets** can be read from a file, such as a mounted Docker or Kubernetes secret: in the file
-with `_file` after the key (`client_secret_file: /run/secrets/client_secret`), and in the
-environment with `_FILE` after the name (that works for every option). One line break at the
-end is dropped. Prefer both to flags: other users of a machine can see flags. A secret that is
-a list is for rotation: the first one is used, all are accepted. Its file has one on a line, and
-lines that begin with `# ` are remarks.
+with `_file` after the key (`client_secret_file: /run/secrets/client_secret`), in entries of
+lists too, and in the environment with `_FILE` after the name (that works for every option). One
+line break at the end is dropped. Prefer both to flags: other users of a machine can see flags. A
+secret that is a list is for rotation: the first one is used, all are accepted. Its file has one on
+a line, and lines that begin with `# ` are remarks.
 
 **Forms.** A duration is `30s`, `5m`, `12h`, `1h30m`, or a number of seconds. A size is `64KiB`,
 `10MiB`, or a number of bytes. In the environment and in flags a list is written `a,b`, or as
@@ -110,7 +110,7 @@ def _example_option(option: Option, indent: str, live: str | None) -> Iterator[s
         yield f"{indent}# {line}"
     if live is not None:
         yield f"{indent}{option.path[-1]}: {live}"
-    elif option.entry is None:
+    elif option.entry is None or _section_of(option.entry):
         yield f"{indent}#{option.path[-1]}:{_spaced(_default(option))}"
     else:
         yield f"{indent}#{option.path[-1]}:"
@@ -119,21 +119,14 @@ def _example_option(option: Option, indent: str, live: str | None) -> Iterator[s
 
 def _example_entry(model: type[Section], indent: str) -> Iterator[str]:
     """One entry of a list, all of its options on commented lines of their own."""
-    lead, group = "- ", ""
+    lead, inside = "- ", sections(model)
     for option in options(model):
-        if option.entry is not None:
-            continue
-        inner = option.path[0] if len(option.path) > 1 else ""
-        if inner and inner != group:
-            yield f"{indent}#    {inner}:"
-        group = inner
-        value = _yaml(option.example) if option.example is not None else _default(option)
-        deeper = "  " * (len(option.path) - 1)
-        name = ".".join(option.path[1:]) if len(option.path) > 1 else option.path[0]
-        if "." in name:  # deeper than an example can show on one line
-            continue
-        yield f"{indent}#  {lead}{deeper}{name}:{_spaced(value)}"
-        lead = "  "
+        if option.path[0] not in inside and option.entry is None:
+            value = _yaml(option.example) if option.example is not None else _default(option)
+            yield f"{indent}#  {lead}{option.path[0]}:{_spaced(value)}"
+            lead = "  "
+    for name in inside:
+        yield f"{indent}#    {name}: {{}}"
 
 
 def _spaced(value: str) -> str:
@@ -164,19 +157,41 @@ def _yaml(value: object) -> str:
 
 
 def options_page() -> str:
-    """docs/options.md: every option in a table for each section."""
+    """docs/options.md: every option in a table for each section, and for each kind of entry."""
     everything = list(options())
     lines = [_PAGE_HEAD, "## The basics", ""]
     lines += _table([option for option in everything if len(option.path) == 1])
-    entries: list[Option] = [option for option in everything if option.entry]
     for name, (_, description) in sections().items():
         inside = [option for option in everything if option.path[0] == name]
         lines += ["", f"## {name}", "", f"{description[:1].upper()}{description[1:]}.", ""]
         lines += _table(inside)
-    for option in entries:
-        lines += ["", f"## Each entry of {option.key}", ""]
-        lines += _entry_table(option.entry or Section)
+    for model in _kinds(everything):
+        lines += ["", f"## Each {_kind(model)}", ""]
+        if words := vars(model).get("__doc__"):
+            lines += [words.strip(), ""]
+        lines += _entry_table(model)
     return "\n".join(lines) + "\n"
+
+
+def _kinds(found: Iterable[Option]) -> list[type[Section]]:
+    """What entries there are, each once: rules hold rules."""
+    kinds: list[type[Section]] = []
+    waiting = list(found)
+    for option in waiting:
+        if option.entry and option.entry not in kinds and _section_of(option.entry) != option.entry:
+            kinds.append(option.entry)
+            waiting += options(option.entry)
+    return kinds
+
+
+def _kind(model: type[Section]) -> str:
+    """``ClaimRule`` → claim rule."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
+
+
+def _section_of(model: type[Section]) -> type[Section] | None:
+    """The section that shows all of the model's options."""
+    return next((known for known, _ in sections().values() if issubclass(known, model)), None)
 
 
 def _table(rows: list[Option]) -> Iterator[str]:
@@ -191,16 +206,31 @@ def _table(rows: list[Option]) -> Iterator[str]:
 def _entry_table(model: type[Section]) -> Iterator[str]:
     yield "| key | form | default | meaning |"
     yield "|---|---|---|---|"
+    inside = {name: found for name, found in sections(model).items() if _section_of(found[0])}
     for option in options(model):
-        yield f"| {' | '.join((f'`{option.key}`', *_last_cells(option)))} |"
+        if option.path[0] not in inside:
+            yield f"| {' | '.join((f'`{option.key}`', *_last_cells(option)))} |"
+    for name, (inner, description) in inside.items():
+        yield f"| `{name}` | {_reference(inner)} | | {description} |"
 
 
 def _last_cells(option: Option) -> tuple[str, str, str]:
     form = " \\| ".join(f"`{choice}`" for choice in option.choices) or str(option.form)
+    if option.entry:
+        form = f"list, {_reference(option.entry)}"
     default = _default(option)
     shown = "needed" if option.required else f"`{default}`" if default else ""
     meaning = re.sub(r"([|<>*_])", r"\\\1", option.description)
     return form, shown.replace("|", "\\|"), meaning
+
+
+def _reference(model: type[Section]) -> str:
+    """To where the options of an entry are."""
+    if _section_of(model) == model:
+        name = next(name for name, (known, _) in sections().items() if known == model)
+        return f"each as in [{name}](#{name})"
+    kind = _kind(model)
+    return f"see [each {kind}](#each-{kind.replace(' ', '-')})"
 
 
 def json_schema() -> str:

@@ -5,18 +5,18 @@ flag ``--section-key``, its checks, and its lines in the generated pages.
 """
 
 # No "from __future__ import annotations": pydantic would compile each hint again at every start.
-from enum import StrEnum
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import model_validator
-
+from proxy.config.access import Access, AccessRules, Rule
 from proxy.config.keeping import Cookie, Redis, SessionSettings
 from proxy.config.listening import Addresses, Mode
+from proxy.config.person import Claims, Role
+from proxy.config.provider import Provider
 from proxy.config.section import ALONE, Section, option
+from proxy.config.sign_in import Debug, Hooks, Login, Provisioning
 from proxy.config.types import (
     Duration,
     EndpointPath,
-    HttpUrl,
     Networks,
     PublicUrl,
     Rewrite,
@@ -27,14 +27,6 @@ from proxy.config.types import (
 )
 from proxy.config.upstreams import Upstreams
 from proxy.config.workers import Workers
-
-
-class Access(StrEnum):
-    """Who may use a route."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-    PUBLIC = "public"
 
 
 class Server(Section):
@@ -104,133 +96,6 @@ class Paths(Section):
     ready: EndpointPath = option("/ready", "readiness: 200 or 503 without detail")
 
 
-class Provider(Section):
-    issuer_url: HttpUrl | None = option(
-        None, "the provider's issuer, exactly as its tokens name it; its metadata is discovered"
-    )
-    server_metadata_url: HttpUrl | None = option(
-        None, "the provider's metadata document, where it is not below issuer_url"
-    )
-    client_id: str = option("", "the client id that the provider gave")
-    client_secret: Secret = option(
-        Secret(""), "the client secret; leave out for a public client (token_auth_method: none)"
-    )
-    scope: str = option("openid email profile", "scopes to ask for, separated by spaces")
-    token_auth_method: Literal["auto", "client_secret_basic", "client_secret_post", "none"] = (
-        option("auto", "how to authenticate at the token endpoint; auto follows the metadata")
-    )
-    pkce: Literal["auto", "on", "off"] = option(
-        "auto",
-        "PKCE with S256; auto switches it off only if the provider lists methods without S256",
-    )
-    id_token_algorithms: Strings = option(
-        ("RS256", "ES256", "PS256", "EdDSA"),
-        "signature algorithms accepted for ID tokens; HS256 only if named here; never none",
-    )
-    authorization_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
-    token_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
-    userinfo_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
-    jwks_uri: HttpUrl | None = option(None, "overrides or replaces discovery")
-    end_session_endpoint: HttpUrl | None = option(None, "overrides or replaces discovery")
-    discovery: bool = option(True, "read the metadata document; false needs the endpoints above")
-    claims_source: Literal["merge", "userinfo", "id_token"] = option(
-        "merge", "where claims come from: ID token and userinfo merged, or only one of them"
-    )
-    userinfo_format: Literal["auto", "json", "jwt"] = option(
-        "auto", "what userinfo must be: JSON, a signed JWT, or whichever the provider sends"
-    )
-    authorization_params: dict[str, str] = option(
-        {}, "fixed extra parameters for the authorization request, such as prompt or acr_values"
-    )
-    allowed_login_params: Strings = option(
-        (), "parameters that a link to the start path may pass on, such as login_hint"
-    )
-    extra_headers: dict[str, str] = option({}, "headers added to calls to the provider")
-    allow_insecure_http: bool = option(
-        False, "accept http URLs that are not on this machine (a test network only)"
-    )
-    ca_file: str = option("", "PEM file of certificate authorities to trust for the provider")
-    timeout: Duration = option("10s", "limit on each call to the provider", gt=0)
-    clock_skew: Duration = option("60s", "tolerance for iat, nbf and exp")
-    metadata_ttl: Duration = option("1h", "how long metadata and keys are kept before a re-read")
-
-
-class Claims(Section):
-    """Which claim becomes what: an exact name first, else a path such as realm_access.roles."""
-
-    user: str = option("sub", "the person's stable id")
-    email: str = option("email", "the e-mail address")
-    name: Strings = option(("name",), "display name; several claims are joined by a space")
-    preferred_username: str = option("preferred_username", "the name people type")
-    groups: Strings = option(("groups",), "claims whose values are groups; all are united")
-    groups_separator: str = option(",", "splits a group claim that is one text", min_length=1)
-    extra: Strings = option((), "further claims to keep for headers, rules and the identity JWT")
-
-
-class EmailVerified(StrEnum):
-    REQUIRE = "require"
-    IF_PRESENT = "if_present"
-    IGNORE = "ignore"
-
-
-class Groups(Section):
-    model_config = ALONE
-
-    any: Strings = option((), "one of these groups is needed")
-    all: Strings = option((), "every one of these groups is needed")
-
-
-class ClaimRule(Section):
-    """A condition on one claim; all of its parts must hold."""
-
-    claim: str = option(..., "name or path of the claim", min_length=1, examples=["roles"])
-    any_of: Strings = option(
-        (), "the claim (or one of its values) is one of these", examples=[["member"]]
-    )
-    all_of: Strings = option((), "the claim holds all of these")
-    equals: str | None = option(None, "the claim is exactly this")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.any_of and not self.all_of and self.equals is None:
-            raise ValueError("a claim rule needs any_of, all_of or equals")
-        return self
-
-
-class Rule(Section):
-    """Conditions on a person; each kind that is given must hold."""
-
-    model_config = ALONE
-
-    email_domains: Strings = option(
-        (), "domains: example.org exactly, .example.org for its subdomains, * for any"
-    )
-    emails: Strings = option((), "addresses let in besides those of email_domains")
-    groups: Groups = option({}, "groups that are needed")
-    claims: tuple[ClaimRule, ...] = option((), "conditions on other claims")
-    acr_values: Strings = option((), "authentication context classes that are strong enough")
-
-
-class AccessRules(Rule):
-    email_verified: EmailVerified = option(
-        EmailVerified.IF_PRESENT,
-        "require: only verified addresses; if_present: refuse when the provider says "
-        "unverified; ignore",
-    )
-    help_url: HttpUrl | None = option(None, "shown to people who are denied")
-    support_email: str = option("", "shown to people who are denied")
-
-
-class Login(Section):
-    enabled: bool = option(True, "false answers 503 to sign-ins; sessions go on")
-    attempt_ttl: Duration = option("10m", "how long a begun sign-in may take", ge=1)
-    max_attempts: int = option(5, "sign-ins begun at once in one browser (tabs)", ge=1, le=7)
-    redirect_hosts: Strings = option(
-        (), "further hosts that rd may name: host, host:port or .domain for its subdomains"
-    )
-    max_bounces: int = option(3, "sign-ins in a row before a page explains the loop", ge=1, le=20)
-
-
 class IdentityJwt(Section):
     header: str = option(
         "X-Forwarded-Identity", "header that carries the JWT", pattern=r"^[A-Za-z0-9-]+$"
@@ -255,6 +120,7 @@ class IdentityJwt(Section):
             "name",
             "preferred_username",
             "groups",
+            "role",
             "acr",
             "amr",
             "auth_time",
@@ -316,6 +182,7 @@ class Route(Section):
         Access.REQUIRED, "required; optional (identity if there is one); public (never any)"
     )
     rule: Rule = option({}, "further conditions, besides the global access rules")
+    provider: str = option("", "name of the provider that people are sent to from here")
     authorization: Literal["keep", "strip", "replace"] = option(
         "keep", "the Authorization header: keep, strip, or replace by the identity JWT"
     )
@@ -349,6 +216,9 @@ class Settings(Section):
         (), "where requests go: http://app:8501, unix:/run/app.sock, or a list of such"
     )
     provider: Provider = option({}, "the OpenID provider")
+    providers: tuple[Provider, ...] = option(
+        (), "several providers instead of the one: each as in provider, with a name of its own"
+    )
     cookie: Cookie = option({}, "our cookies")
     access: AccessRules = option({}, "who may come in")
     session: SessionSettings = option({}, "how long a sign-in lasts, and where it is kept")
@@ -357,6 +227,11 @@ class Settings(Section):
     headers: Headers = option({}, "the other headers that upstreams get")
     routes: tuple[Route, ...] = option((), "paths that differ from the rest")
     claims: Claims = option({}, "which claim becomes what")
+    roles: tuple[Role, ...] = option((), "roles in order of privilege, the highest first")
+    default_role: str = option("", "the role of people who have none of roles")
+    hooks: Hooks = option({}, "your own code")
+    provisioning: Provisioning = option({}, "telling the upstream of new people")
+    debug: Debug = option({}, "looking into sign-ins")
     login: Login = option({}, "the sign-in flow")
     paths: Paths = option({}, "paths of our endpoints, if the provider knows others")
     server: Server = option({}, "listening")

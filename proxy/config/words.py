@@ -42,6 +42,8 @@ def explain(error: Mapping[str, Any], *, secret: bool, show: Callable[[Any], str
     if kind == "value_error":
         return str(context["error"])
     if kind in _GIVEN:
+        # a mapping or a list may hold secrets
+        secret = secret or not isinstance(error["input"], str | int | float | None)
         given = "the value" if secret else repr(error["input"])[:80]
         bounds = {name: context[name] for name in _BOUNDS if name in context}
         shown = {name: show(bound) if bound else "0" for name, bound in bounds.items()}

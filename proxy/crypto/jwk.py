@@ -29,6 +29,10 @@ _CURVES: Mapping[str, tuple[type[ec.EllipticCurve], str]] = MappingProxyType(
 )
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _RSA_BITS = range(2048, 16385)
+# of keys of others, which cost us time with each token: what people use, and no more
+_THEIR_RSA_BITS = range(2048, 8193)
+_LONGEST_EXPONENT = 32
+_LONGEST_NUMBER = 2048  # characters of base64url
 _MOST_KEYS = 100
 _BEGUN = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _PRIVATE_KEY = re.compile(
@@ -56,8 +60,8 @@ def parse_jwks(document: object) -> VerificationKeys:
     """The public signature keys of a JWKS document (RFC 7517 section 5).
 
     Keys that cannot be used are left out, never guessed at: symmetric keys, RSA outside of
-    2048 to 16384 bits, other uses than signing, unknown types and curves. Raises ValueError
-    when the document is no JWKS at all.
+    2048 to 8192 bits, other uses than signing, unknown types and curves, all after the first
+    hundred. Raises ValueError when the document is no JWKS at all.
     """
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
@@ -85,7 +89,7 @@ def _public_key(jwk: Mapping[str, object]) -> tuple[PublicKey, tuple[str, ...]]:
     match jwk.get("kty"), jwk.get("crv"):
         case "RSA", _:
             n, e = _integer(jwk, "n"), _integer(jwk, "e")
-            if n.bit_length() not in _RSA_BITS or e.bit_length() > 64:
+            if n.bit_length() not in _THEIR_RSA_BITS or e.bit_length() > _LONGEST_EXPONENT:
                 raise ValueError("RSA size")
             return rsa.RSAPublicNumbers(e, n).public_key(), RSA_ALGORITHMS
         case "EC", str(name) if name in _CURVES:
@@ -116,7 +120,7 @@ def encode_base64url(raw: bytes) -> str:
 
 def _octets(jwk: Mapping[str, object], name: str) -> bytes:
     value = jwk.get(name)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST_NUMBER:
         raise ValueError(name)
     return decode_base64url(value)
 
@@ -230,6 +234,26 @@ def load_private_key(pem: bytes, algorithm: str) -> PrivateKey:
     if algorithm not in needed:
         raise ValueError(f"no key pairs for {algorithm}: use ES256, RS256 or EdDSA")
     raise ValueError(f"{algorithm} needs {needed[algorithm]}; the file holds another kind of key")
+
+
+def any_private_key(pem: bytes) -> tuple[PrivateKey, tuple[str, ...]]:
+    """The private key in ``pem``, and the algorithms that it can sign with, the usual one first.
+
+    Raises ValueError for a key that is none of ours, or too small.
+    """
+    key = _load(pem)
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            for curve, algorithm in _CURVES.values():
+                if isinstance(key.curve, curve):
+                    return key, (algorithm,)
+        case rsa.RSAPrivateKey():
+            if key.key_size not in _RSA_BITS:
+                raise ValueError(f"the RSA key has {key.key_size} bits; 2048 are the least")
+            return key, ("RS256", "PS256")
+        case ed25519.Ed25519PrivateKey():
+            return key, ("EdDSA",)
+    raise ValueError("neither an RSA key, nor an EC key on P-256, P-384 or P-521, nor Ed25519")
 
 
 def _load(pem: bytes) -> PrivateKeyTypes:

@@ -47,6 +47,10 @@ JWKS_SECONDS = 300
 _HMAC_BYTES: Mapping[str, int] = MappingProxyType({"HS256": 32, "HS384": 48, "HS512": 64})
 
 
+_MOST_TRIED = 20
+"""Keys that one token is tried with, where it names none, or they all have one name."""
+
+
 class JwtInvalid(Exception):
     """A token that cannot be believed; the message holds no part of the token's secrets."""
 
@@ -126,7 +130,7 @@ def _choose(keys: VerificationKeys, kid: object, algorithm: str) -> list[Verific
     fitting = [key for key in named if algorithm in key.algorithms]
     if not fitting and kid is not None:
         raise JwtInvalid(f"the key that the token names is not one for {algorithm}")
-    return fitting
+    return fitting[:_MOST_TRIED]
 
 
 def _good(token: str, key: PublicKey | bytes, algorithm: str) -> bool:
@@ -146,17 +150,19 @@ class Signer:
     """A key that signs JWTs. ``kid`` is the RFC 7638 thumbprint; a shared secret has none.
 
     ``public_jwk`` is what the JWKS may show of the key; ``None`` when it must show nothing.
+    ``header`` holds what each header says besides.
     """
 
     algorithm: str
     kid: str
     public_jwk: Mapping[str, str] | None
     _key: PrivateKey | bytes = field(repr=False)
+    header: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def sign(self, claims: Mapping[str, object], typ: str = "JWT") -> str:
         """``claims`` as a JWT in compact form. Raises ValueError when they are not JSON."""
         payload = json.dumps(dict(claims), separators=(",", ":"), allow_nan=False)
-        header = {"typ": typ, "kid": self.kid} if self.kid else {"typ": typ}
+        header = {"typ": typ} | ({"kid": self.kid} if self.kid else {}) | dict(self.header)
         import jwt as pyjwt  # late: slow to import, and nothing before a sign-in needs it
 
         jws = pyjwt.PyJWS([self.algorithm])

@@ -13,10 +13,25 @@ def read_object(data: bytes, limit: int) -> dict[str, object]:
     Stricter than ``json.loads``: UTF-8 only, no member name twice (readers disagree on which
     one counts), no NaN and no Infinity. Raises ValueError whose text never quotes a value.
     """
+    value = _read(data, limit)
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {_kind(value)}, not an object")
+    return value
+
+
+def read_list(data: bytes, limit: int) -> list[object]:
+    """The same for a JSON array."""
+    value = _read(data, limit)
+    if not isinstance(value, list):
+        raise ValueError(f"a JSON {_kind(value)}, not an array")
+    return value
+
+
+def _read(data: bytes, limit: int) -> object:
     if len(data) > limit:
         raise ValueError(f"larger than {limit} bytes")
     try:
-        value = json.loads(
+        value: object = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
@@ -28,8 +43,6 @@ def read_object(data: bytes, limit: int) -> dict[str, object]:
         raise ValueError(f"not JSON (at character {exc.pos})") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"a JSON {_kind(value)}, not an object")
     return value
 
 
@@ -55,6 +68,8 @@ def _kind(value: object) -> str:
     match value:
         case None:
             return "null"
+        case dict():
+            return "object"
         case list():
             return "array"
         case str():

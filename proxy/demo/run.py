@@ -17,15 +17,10 @@ from urllib.parse import urlsplit
 import uvloop
 from aiohttp import web
 
+from proxy.config.access import AccessRules
 from proxy.config.keeping import Cookie
-from proxy.config.settings import (
-    AccessRules,
-    IdentityJwt,
-    Provider,
-    Route,
-    Server,
-    Settings,
-)
+from proxy.config.provider import Provider
+from proxy.config.settings import IdentityJwt, Route, Server, Settings
 from proxy.config.types import Secret, parse_listen
 from proxy.demo.playground import PlaygroundConfig, create_playground
 from proxy.demo.provider import Client, ProviderConfig, create_provider

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.crypto.strict_json import read_object
 from proxy.errors import LoginError, Reason
+from proxy.oidc.issuer import is_issuer
 from proxy.oidc.metadata import Metadata, pkce_used
 from proxy.oidc.query import add_query
 
@@ -30,8 +31,10 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A sign-in begun in one browser; ``created_at`` in Unix seconds.
+    """A sign-in begun in one browser, at the provider of that name; ``created_at`` in Unix seconds.
 
+    ``wanted_acr`` and ``wanted_age`` (seconds) are what a route asked for beyond a sign-in, and
+    what the answer must then prove. ``debug``: it shall be shown, and begin no session.
     Raises ValueError on construction when a secret is too short or holds other characters
     than those of base64url.
     """
@@ -41,6 +44,10 @@ class Attempt:
     verifier: str = field(repr=False)
     return_to: str
     created_at: float
+    provider: str = ""
+    wanted_acr: tuple[str, ...] = ()
+    wanted_age: float | None = None
+    debug: bool = False
 
     def __post_init__(self) -> None:
         for name in ("state", "nonce", "verifier"):
@@ -48,6 +55,8 @@ class Attempt:
                 raise ValueError(f"{name} is not 43 to 128 characters of base64url")
         if not math.isfinite(self.created_at):
             raise ValueError("created_at is not a time")
+        if self.wanted_age is not None and not 0 <= self.wanted_age < math.inf:
+            raise ValueError("wanted_age is no number of seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +72,19 @@ class Callback:
             raise TypeError("a Callback comes from check_callback() alone")
 
 
-def begin(return_to: str, now: float, random_token: Callable[[], str]) -> Attempt:
+def begin(
+    return_to: str,
+    now: float,
+    random_token: Callable[[], str],
+    provider: str = "",
+    *,
+    wanted_acr: tuple[str, ...] = (),
+    wanted_age: float | None = None,
+    debug: bool = False,
+) -> Attempt:
     """A new attempt; ``random_token`` gives at least 43 random characters of base64url."""
-    return Attempt(random_token(), random_token(), random_token(), return_to, now)
+    state, nonce, verifier = random_token(), random_token(), random_token()
+    return Attempt(state, nonce, verifier, return_to, now, provider, wanted_acr, wanted_age, debug)
 
 
 def cookie_tag(state: str) -> str:
@@ -73,14 +92,14 @@ def cookie_tag(state: str) -> str:
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def authorization_url(
+def authorization_request(
     metadata: Metadata,
     provider: Provider,
     attempt: Attempt,
     redirect_uri: str,
     passed: Mapping[str, str] = _NOTHING,
-) -> str:
-    """Where to send the browser: exactly the parameters needed, and the configured ones.
+) -> dict[str, str]:
+    """What to ask the provider: exactly the parameters needed, and the configured ones.
 
     ``passed`` come from the link that began the sign-in: only names among
     ``provider.allowed_login_params`` count. Fixed parameters win over passed ones, and ours
@@ -90,14 +109,16 @@ def authorization_url(
     params |= {k: v for k, v in provider.authorization_params.items() if v}
     for reserved in ("code_challenge", "code_challenge_method", "request", "request_uri"):
         params.pop(reserved, None)
+    _ask_for(params, provider, attempt)
     params |= {
         "response_type": "code",
         "client_id": provider.client_id,
         "redirect_uri": redirect_uri,
-        "scope": _scope(provider.scope),
+        "scope": _scope(provider),
         "state": attempt.state,
-        "nonce": attempt.nonce,
     }
+    if provider.preset != "github":  # without OpenID Connect nothing would repeat it
+        params["nonce"] = attempt.nonce
     if pkce_used(metadata, provider):
         # late: the package brings much more than this, and nothing before a sign-in needs it
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -106,27 +127,68 @@ def authorization_url(
             "code_challenge": create_s256_code_challenge(attempt.verifier),
             "code_challenge_method": "S256",
         }
+    return params
+
+
+def authorization_url(metadata: Metadata, params: Mapping[str, str]) -> str:
+    """Where to send the browser with them."""
     return add_query(metadata.authorization_endpoint, params)
 
 
-def _scope(configured: str) -> str:
-    scopes = configured.split()
+def _ask_for(params: dict[str, str], provider: Provider, attempt: Attempt) -> None:
+    """A stronger or fresher sign-in, in the provider's way of asking (Core 3.1.2.1, 5.5.1.1)."""
+    if attempt.wanted_acr and provider.acr_request == "claims":
+        params.pop("acr_values", None)  # providers do not say what both mean together
+        params["claims"] = _essential(params.get("claims", ""), attempt.wanted_acr)
+    elif attempt.wanted_acr:
+        params["acr_values"] = " ".join(attempt.wanted_acr)
+    if attempt.wanted_age is not None and provider.fresh_sign_in == "prompt":
+        params["prompt"] = "login"
+    elif attempt.wanted_age is not None:
+        params["max_age"] = str(int(attempt.wanted_age))
+
+
+def _essential(configured: str, acr: Sequence[str]) -> str:
+    """The claims parameter with one of ``acr`` as essential, beside what is configured."""
+    try:
+        claims = read_object(configured.encode(), _LARGEST_ATTEMPT) if configured else {}
+    except ValueError:
+        claims = {}
+    others = claims.get("id_token")
+    wanted = {"acr": {"essential": True, "values": list(acr)}}
+    claims["id_token"] = {**others, **wanted} if isinstance(others, dict) else wanted
+    return json.dumps(claims, separators=(",", ":"))
+
+
+def _scope(provider: Provider) -> str:
+    scopes = provider.scope.split()
     # without openid there would be no ID token (OpenID Connect Core 3.1.2.1)
-    return " ".join(dict.fromkeys(scopes if "openid" in scopes else ["openid", *scopes]))
+    if provider.preset != "github" and "openid" not in scopes:
+        scopes.insert(0, "openid")
+    return " ".join(dict.fromkeys(scopes))
 
 
 def dump(attempt: Attempt) -> bytes:
     """The attempt as bytes that ``load`` reads back; they hold secrets and are to be sealed."""
     members = [attempt.state, attempt.nonce, attempt.verifier, attempt.return_to]
-    return json.dumps({"v": 1, "a": members, "t": float(attempt.created_at)}).encode("ascii")
+    document = {"v": 2, "a": members, "t": float(attempt.created_at), "p": attempt.provider}
+    document["w"] = [list(attempt.wanted_acr), attempt.wanted_age, attempt.debug]
+    return json.dumps(document).encode("ascii")
 
 
 def load(data: bytes) -> Attempt:
     """The attempt that ``dump`` wrote. Raises ValueError for anything else."""
     value = read_object(data, _LARGEST_ATTEMPT)
     match value:
-        case {"v": 1, "a": [str(state), str(nonce), str(verifier), str(return_to)], "t": float(t)}:
-            return Attempt(state, nonce, verifier, return_to, t)
+        case {
+            "v": 2,
+            "a": [str(state), str(nonce), str(verifier), str(return_to)],
+            "t": float(t),
+            "p": str(provider),
+            "w": [[*acr], (float() | int() | None) as age, bool(debug)],
+        } if all(isinstance(one, str) for one in acr):
+            wanted = tuple(map(str, acr))
+            return Attempt(state, nonce, verifier, return_to, t, provider, wanted, age, debug)
     raise ValueError("not an attempt")
 
 
@@ -173,7 +235,7 @@ def _check_attempt(state: str, attempt: Attempt | None, now: float, ttl: float) 
 def _check_issuer(issuer: str | None, metadata: Metadata) -> None:
     if issuer is None and metadata.iss_parameter:
         raise LoginError(Reason.ISSUER_MISMATCH, "iss is missing (RFC 9207 section 2.4)")
-    if issuer is not None and issuer != metadata.issuer:
+    if issuer is not None and not is_issuer(metadata.issuer, issuer):
         raise LoginError(Reason.ISSUER_MISMATCH, f"iss is {ascii(issuer)[:200]}")
 
 

@@ -1,4 +1,4 @@
-"""Verified claims become an Identity: which claim is what, in a form that is safe to pass on."""
+"""Claims, read into a form that is safe to pass on; what is not safe counts as absent."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from proxy.config.settings import Claims
-from proxy.errors import LoginError, Reason
-from proxy.model import Identity
-from proxy.oidc.address import normalise_email
+from proxy.config.address import normalise_email
+from proxy.config.person import Claims
 from proxy.oidc.userinfo import BEARER_FIELDS
 
 # control characters split headers and log lines; bidirectional overrides and lone surrogates
 # make a text look like, or encode to, something else
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# characters of RFC 3986, but for the quote: nothing in it ends an attribute or a header
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+", re.IGNORECASE)
 _LONGEST_ID = 255
 _LONGEST_TEXT = 1024
 _LARGEST_CLAIM = 16 * 1024
-_MOST_GROUPS = 1000
 
 
 def lookup(claims: Mapping[str, object], path: str) -> object:
@@ -36,41 +35,66 @@ def lookup(claims: Mapping[str, object], path: str) -> object:
     return found
 
 
-def identity(
-    claims: Mapping[str, object], mapping: Claims, issuer: str, keep: Iterable[str] = ()
-) -> Identity:
-    """The person that the merged ``claims`` describe.
+def as_text(value: object) -> str:
+    """A text or a number as a text without spaces around it; ``""`` when it is not safe."""
+    return as_exact_text(value).strip()
 
-    ``keep`` names further claims, besides ``mapping.extra``, that rules and headers need; those
-    that are present and safe are kept under the name they were asked by. A claim with control
-    characters or of the wrong type counts as absent. Raises LoginError IDENTITY_INCOMPLETE
-    when the subject or the person's id is then missing: an id is never made up from a name.
+
+def as_exact_text(value: object) -> str:
+    """A text or a number as a text, unchanged; ``""`` when it is not safe."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    text = str(value)
+    return "" if len(text) > _LONGEST_TEXT or _UNSAFE.search(text) else text
+
+
+def as_id(value: object) -> str:
+    """As ``as_text``, but never changed: two ids must not become one."""
+    text = as_text(value)
+    unchanged = not isinstance(value, str) or text == value
+    return text if unchanged and len(text) <= _LONGEST_ID else ""
+
+
+def as_whole(value: object) -> int | None:
+    """A number that is no less than 0, without its fraction."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= 2**53 else None
+
+
+def as_url(value: object) -> str:
+    """An http or https URL, ``""`` for anything else."""
+    text = as_text(value)
+    return text if _URL.fullmatch(text) else ""
+
+
+def as_list(
+    value: object, separator: str = "", object_key: str = ""
+) -> tuple[tuple[str, ...], str]:
+    """The texts of a claim that may hold several, and what was wrong with it, ``""`` if nothing.
+
+    A list is never split, one text is, wherever ``separator`` is not empty. Objects in a list
+    count by their member ``object_key``. Texts are taken to the letter: a name in strange
+    spaces must not become another's.
     """
-    subject = _id(claims.get("sub"))
-    email = normalise_email(lookup(claims, mapping.email))
-    user = email if mapping.user == mapping.email else _id(lookup(claims, mapping.user))
-    if not subject or not user:
-        missing = mapping.user if subject else "sub"
-        raise LoginError(Reason.IDENTITY_INCOMPLETE, f"no usable claim {missing}")
-    username = _text(lookup(claims, mapping.preferred_username))
-    names = (_text(lookup(claims, path)) for path in mapping.name)
-    return Identity(
-        issuer=issuer,
-        subject=subject,
-        user=user,
-        email=email,
-        email_verified=_email_verified(claims, mapping, email),
-        name=" ".join(filter(None, names)) or username or email,
-        preferred_username=username,
-        groups=_groups(claims, mapping),
-        acr=_text(claims.get("acr")),
-        amr=_list(claims.get("amr"), " "),
-        auth_time=_whole(claims.get("auth_time")),
-        claims=_kept(claims, (*mapping.extra, *keep)),
-    )
+    if value is None:
+        return (), ""
+    if isinstance(value, str):
+        parts = value.split(separator) if separator else [value]
+        items: list[object] = [part for text in parts if (part := text.strip(" "))]
+    elif isinstance(value, list):
+        items = [_named(item, object_key) for item in value if item != ""]
+    else:
+        items = [value]
+    texts = tuple(filter(None, map(as_exact_text, items)))
+    if len(texts) == len(items):
+        return texts, ""
+    if isinstance(value, list):
+        return texts, f"{len(items) - len(texts)} of {len(items)} values left out"
+    return texts, f"{type(value).__name__} left out"
 
 
-def _email_verified(claims: Mapping[str, object], mapping: Claims, email: str) -> bool | None:
+def is_verified(claims: Mapping[str, object], mapping: Claims, email: str) -> bool | None:
     """Only JSON true and the text "true" are yes. The word is about the claim ``email`` alone."""
     value = claims.get("email_verified")
     if value is None:
@@ -82,59 +106,18 @@ def _email_verified(claims: Mapping[str, object], mapping: Claims, email: str) -
     return True
 
 
-def _groups(claims: Mapping[str, object], mapping: Claims) -> tuple[str, ...]:
-    """All group claims united, each group once, in the order of the provider."""
-    found: dict[str, None] = {}
-    for path in mapping.groups:
-        found |= dict.fromkeys(_list(lookup(claims, path), mapping.groups_separator))
-    return tuple(found)[:_MOST_GROUPS]
-
-
-def _list(value: object, separator: str) -> tuple[str, ...]:
-    """A list, a text that holds several, or one value → texts; whatever else is left out.
-
-    A group is taken to the letter: a name in strange spaces must not become another's.
-    """
-    if isinstance(value, str):
-        items: list[object] = [item.strip(" ") for item in value.split(separator)]
-    else:
-        items = value if isinstance(value, list) else [value]
-    return tuple(filter(None, map(_exact, items)))
-
-
-def _text(value: object) -> str:
-    """A text or a number as a text without spaces around it; ``""`` when it is not safe."""
-    return _exact(value).strip()
-
-
-def _exact(value: object) -> str:
-    """A text or a number as a text, unchanged; ``""`` when it is not safe."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    text = str(value)
-    return "" if len(text) > _LONGEST_TEXT or _UNSAFE.search(text) else text
-
-
-def _id(value: object) -> str:
-    """As ``_text``, but never changed: two ids must not become one."""
-    text = _text(value)
-    unchanged = not isinstance(value, str) or text == value
-    return text if unchanged and len(text) <= _LONGEST_ID else ""
-
-
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if 0 <= value <= 2**53 else None
-
-
-def _kept(claims: Mapping[str, object], paths: Iterable[str]) -> Mapping[str, object]:
+def kept(claims: Mapping[str, object], paths: Iterable[str]) -> Mapping[str, object]:
+    """Those claims that are present and safe, under the name they were asked by."""
     found = {path: lookup(claims, path) for path in dict.fromkeys(paths)}
     return {
         path: value
         for path, value in found.items()
         if value is not None and path not in BEARER_FIELDS and _safe(value)
     }
+
+
+def _named(item: object, key: str) -> object:
+    return item.get(key) if key and isinstance(item, dict) else item
 
 
 def _safe(value: object) -> bool:

@@ -9,29 +9,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.crypto.jwt import JwtInvalid, UnknownKey, VerificationKeys, Verified, verify
 from proxy.errors import LoginError, Reason
+from proxy.oidc.facts import (
+    ClaimRefused,
+    Claims,
+    check_audience,
+    check_number,
+    check_subject,
+    check_times,
+    shown,
+)
+from proxy.oidc.issuer import TenantRefused, accepts, check_tenant
 from proxy.oidc.metadata import Metadata
 
-Claims = Mapping[str, object]
-
-# the largest integer that every JSON reader keeps exact (RFC 8259 section 6)
-_LATEST = 2**53
-# at most 255 ASCII characters (Core section 2); no spaces at the ends, which headers lose
-_SUBJECT = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 _HASHES: Mapping[str, str] = MappingProxyType(
     {"256": "sha256", "384": "sha384", "512": "sha512", "DSA": "sha512"}
 )
 _PLAIN = frozenset({"JWT"})
-
-
-class ClaimRefused(Exception):
-    """A claim that must not be believed; the message is for the log."""
 
 
 def verify_id_token(
@@ -48,7 +47,8 @@ def verify_id_token(
 
     ``nonce`` is the attempt's; ``access_token`` came in the same answer and must match
     ``at_hash`` where the token has one. Raises LoginError with ID_TOKEN_MISSING,
-    ID_TOKEN_INVALID or NONCE_MISMATCH, and crypto's UnknownKey: then newer keys may help.
+    ID_TOKEN_INVALID, TENANT_NOT_ALLOWED or NONCE_MISMATCH, and crypto's UnknownKey: then newer
+    keys may help.
     """
     claims = _believed(token, keys, provider, metadata, now, access_token)
     given = claims.get("nonce")
@@ -76,9 +76,11 @@ def _believed(
         check_subject(claims)
         _check_at_hash(verified, access_token)
         if "auth_time" in claims:
-            _number(claims["auth_time"], "auth_time", least=0)
+            check_number(claims["auth_time"], "auth_time", least=0)
     except UnknownKey:
         raise
+    except TenantRefused as exc:
+        raise LoginError(Reason.TENANT_NOT_ALLOWED, str(exc)) from None
     except (JwtInvalid, ClaimRefused) as exc:
         raise LoginError(Reason.ID_TOKEN_INVALID, str(exc)) from None
     return claims
@@ -90,17 +92,19 @@ def verify_refreshed(
     *,
     provider: Provider,
     metadata: Metadata,
+    issuer: str,
     subject: str,
     now: float,
     access_token: str = "",
 ) -> Claims:
-    """The claims of an ID token that came with a refresh: same issuer, same ``subject``.
+    """The claims of an ID token that came with a refresh: ``issuer`` and ``subject`` are the
+    session's, and the token's, too.
 
     It carries no nonce of ours (OpenID Connect Core section 12.2). Raises as
     ``verify_id_token`` does.
     """
     claims = _believed(token, keys, provider, metadata, now, access_token)
-    if claims["sub"] != subject:
+    if not issuer or (claims["iss"], claims["sub"]) != (issuer, subject):
         raise LoginError(Reason.ID_TOKEN_INVALID, "the refreshed token is about somebody else")
     return claims
 
@@ -114,72 +118,35 @@ def verified_jwt(
     metadata: Metadata,
     typs: Collection[str] = _PLAIN,
 ) -> Verified:
-    """A JWT that the provider signed for us: signature, typ, iss and aud are checked, no more.
+    """A JWT that the provider signed for us: as ``signed_jwt``, and aud is checked."""
+    verified = signed_jwt(token, keys, algorithms, provider=provider, metadata=metadata, typs=typs)
+    check_audience(verified.claims, provider.client_id)
+    return verified
+
+
+def signed_jwt(
+    token: str,
+    keys: VerificationKeys,
+    algorithms: Collection[str],
+    *,
+    provider: Provider,
+    metadata: Metadata,
+    typs: Collection[str],
+) -> Verified:
+    """A JWT that the provider signed, for whomever: signature, typ, iss, and the tenant.
 
     ``typs`` in capitals; a token without a typ counts as one of JWT. Raises JwtInvalid,
-    UnknownKey or ClaimRefused.
+    UnknownKey or ClaimRefused (of which TenantRefused is one).
     """
     secret = provider.client_secret.reveal().encode() or None
     verified = verify(token, keys, algorithms, secret=secret)
     typ = verified.header.get("typ", "JWT")
     # logout and access tokens say so in typ: they must not pass as something else (RFC 8725 3.11)
     if not isinstance(typ, str) or typ.upper() not in typs:
-        raise ClaimRefused(f"typ is {_show(typ)}")
-    issuer = verified.claims.get("iss")
-    if not metadata.issuer or issuer != metadata.issuer:
-        raise ClaimRefused(f"iss is {_show(issuer)}")
-    check_audience(verified.claims, provider.client_id)
+        raise ClaimRefused(f"typ is {shown(typ)}")
+    accepts(metadata.issuer, verified.claims)
+    check_tenant(metadata.issuer, verified.claims, provider.entra)
     return verified
-
-
-def check_audience(claims: Claims, client_id: str) -> None:
-    """The token is for us; further audiences only where azp says that it is. ClaimRefused."""
-    given = claims.get("aud")
-    audiences = given if isinstance(given, list) else [given]
-    if not client_id or not all(isinstance(one, str) for one in audiences):
-        raise ClaimRefused("aud is neither a text nor a list of texts")
-    if client_id not in audiences:
-        raise ClaimRefused(f"aud is {_show(given)}")
-    if "azp" in claims:
-        if claims["azp"] != client_id:
-            raise ClaimRefused(f"azp is {_show(claims['azp'])}")
-    elif any(one != client_id for one in audiences):
-        raise ClaimRefused("aud names others too, and there is no azp")
-
-
-def check_times(claims: Claims, now: float, skew: float, *, required: tuple[str, ...] = ()) -> None:
-    """exp, iat and nbf, each where present, allow ``now``; ``skew`` seconds of grace.
-
-    Raises ClaimRefused, also when one of ``required`` is missing.
-    """
-    rules: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-        ("exp", lambda t: now < t + skew, "is over"),
-        ("iat", lambda t: t <= now + skew, "is in the future"),
-        ("nbf", lambda t: t <= now + skew, "is in the future"),
-    )
-    for name, holds, words in rules:
-        if name not in claims:
-            if name in required:
-                raise ClaimRefused(f"{name} is missing")
-        elif not holds(_number(claims[name], name)):
-            raise ClaimRefused(f"{name} {words}")
-
-
-def check_subject(claims: Claims) -> str:
-    """The sub, 1 to 255 printable ASCII characters. Raises ClaimRefused."""
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
-        raise ClaimRefused("sub is not 1 to 255 printable ASCII characters")
-    return subject
-
-
-def _number(value: object, name: str, least: float = 1e-9) -> float:
-    """A NumericDate, which may have a fraction (RFC 7519 section 2)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ClaimRefused(f"{name} is not a number")
-    if not least <= value <= _LATEST:  # false for NaN, too
-        raise ClaimRefused(f"{name} is not a time")
-    return float(value)
 
 
 def _check_at_hash(verified: Verified, access_token: str) -> None:
@@ -200,7 +167,3 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(
         one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
     )
-
-
-def _show(value: object) -> str:
-    return ascii(value)[:200]

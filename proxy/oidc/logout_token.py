@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.crypto.jwt import JwtInvalid, UnknownKey, VerificationKeys
 from proxy.errors import BadRequest, Reason
-from proxy.oidc.idtoken import ClaimRefused, Claims, check_subject, check_times, verified_jwt
+from proxy.oidc.facts import ClaimRefused, Claims, check_subject, check_times
+from proxy.oidc.idtoken import verified_jwt
 from proxy.oidc.metadata import Metadata
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -65,7 +66,7 @@ def verify_logout_token(
         raise
     except (JwtInvalid, ClaimRefused) as exc:
         raise BadRequest(Reason.LOGOUT_REQUEST_INVALID, str(exc)) from None
-    return LogoutRequest(metadata.issuer, subject, sid, jti, until)
+    return LogoutRequest(str(claims["iss"]), subject, sid, jti, until)
 
 
 def _check_event(claims: Claims) -> None:

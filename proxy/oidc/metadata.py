@@ -1,19 +1,38 @@
 """The provider's metadata: where its endpoints are and what they can do.
 
-OpenID Connect Discovery 1.0 sections 3 and 4; RFC 8414 for the members of OAuth.
+OpenID Connect Discovery 1.0 sections 3 and 4; RFC 8414 for the members of OAuth, RFC 9126
+section 5 and RFC 8705 section 5 for those of theirs.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.errors import ProviderError, Reason
 
 _SUFFIX = "/.well-known/openid-configuration"
+_OVERRIDES = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "jwks_uri",
+    "userinfo_endpoint",
+    "end_session_endpoint",
+    "pushed_authorization_request_endpoint",
+)
+"""Endpoints that the settings may name, too."""
+
+
+class Incomplete(ProviderError):
+    """Something needed is not there: ``missing`` names options, for whoever asks on the private
+    listener (R140)."""
+
+    def __init__(self, detail: str, missing: Sequence[str]) -> None:
+        super().__init__(Reason.PROVIDER_METADATA_INVALID, detail)
+        self.missing = tuple(missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +40,8 @@ class Metadata:
     """What is known of a provider; an empty endpoint means that it has none.
 
     ``id_token_algorithms`` are those that the configuration accepts and the provider lists.
-    ``token_auth_methods`` is empty and ``pkce_methods`` is ``None`` when it lists nothing.
+    ``token_auth_methods`` and ``token_auth_algorithms`` are empty, and ``pkce_methods`` is
+    ``None``, when it lists nothing. ``requires_pushed``: no request but a pushed one will do.
     """
 
     issuer: str
@@ -35,6 +55,9 @@ class Metadata:
     iss_parameter: bool = False
     id_token_algorithms: tuple[str, ...] = ()
     revocation_endpoint: str = ""
+    pushed_authorization_request_endpoint: str = ""
+    requires_pushed: bool = False
+    token_auth_algorithms: tuple[str, ...] = ()
 
 
 def metadata_url(provider: Provider) -> str:
@@ -44,7 +67,8 @@ def metadata_url(provider: Provider) -> str:
     """
     url = provider.server_metadata_url or provider.issuer_url
     if not url:
-        raise _invalid("neither provider.issuer_url nor provider.server_metadata_url is set")
+        detail = "neither provider.issuer_url nor provider.server_metadata_url is set"
+        raise Incomplete(detail, ["issuer_url"])
     if not provider.server_metadata_url and not url.endswith(_SUFFIX):
         url = url.removesuffix("/") + _SUFFIX
     _check_url("the metadata URL", url, provider)
@@ -60,20 +84,26 @@ def read_metadata(document: object, provider: Provider) -> Metadata:
     if not isinstance(document, dict):
         raise _invalid("the document is not a JSON object")
     _check_issuer(document.get("issuer"), provider)
-    pkce = _texts(document, "code_challenge_methods_supported")
+    at = _Endpoints(document, provider)
     return _complete(
         Metadata(
             issuer=_text(document, "issuer"),
             authorization_endpoint=_text(document, "authorization_endpoint"),
-            token_endpoint=_text(document, "token_endpoint"),
+            token_endpoint=at.named("token_endpoint"),
             jwks_uri=_text(document, "jwks_uri"),
-            userinfo_endpoint=_text(document, "userinfo_endpoint"),
+            userinfo_endpoint=at.named("userinfo_endpoint"),
             end_session_endpoint=_text(document, "end_session_endpoint"),
             token_auth_methods=_texts(document, "token_endpoint_auth_methods_supported") or (),
-            pkce_methods=pkce,
+            pkce_methods=_texts(document, "code_challenge_methods_supported"),
             iss_parameter=_flag(document, "authorization_response_iss_parameter_supported"),
             id_token_algorithms=_common_algorithms(document, provider),
-            revocation_endpoint=_usable(document, "revocation_endpoint", provider),
+            revocation_endpoint=at.usable("revocation_endpoint"),
+            pushed_authorization_request_endpoint=at.named("pushed_authorization_request_endpoint"),
+            requires_pushed=_flag(document, "require_pushed_authorization_requests"),
+            token_auth_algorithms=_texts(
+                document, "token_endpoint_auth_signing_alg_values_supported"
+            )
+            or (),
         ),
         provider,
     )
@@ -85,7 +115,8 @@ def static_metadata(provider: Provider) -> Metadata:
     Raises ProviderError when an endpoint that is needed is not configured.
     """
     if not provider.issuer_url:
-        raise _invalid("provider.issuer_url is needed: tokens are compared with it")
+        detail = "provider.issuer_url is needed: tokens are compared with it"
+        raise Incomplete(detail, ["issuer_url"])
     return _complete(
         Metadata(provider.issuer_url, "", "", "", id_token_algorithms=provider.id_token_algorithms),
         provider,
@@ -97,6 +128,14 @@ def pkce_used(metadata: Metadata, provider: Provider) -> bool:
     if provider.pkce == "auto":
         return not metadata.pkce_methods or "S256" in metadata.pkce_methods
     return provider.pkce == "on"
+
+
+def uses_tls_certificate(provider: Provider) -> bool:
+    """Does the connection's certificate prove who we are (RFC 8705)?"""
+    if provider.token_auth_method == "auto":
+        signs = provider.client_key_file or provider.client_assertion_file
+        return bool(provider.tls_certificate_file and not signs)
+    return provider.token_auth_method == "tls_client_auth"
 
 
 def _check_issuer(issuer: object, provider: Provider) -> None:
@@ -117,52 +156,51 @@ def _check_issuer(issuer: object, provider: Provider) -> None:
 
 
 def _complete(found: Metadata, provider: Provider) -> Metadata:
-    metadata = Metadata(
-        issuer=found.issuer,
-        authorization_endpoint=provider.authorization_endpoint or found.authorization_endpoint,
-        token_endpoint=provider.token_endpoint or found.token_endpoint,
-        jwks_uri=provider.jwks_uri or found.jwks_uri,
-        userinfo_endpoint=provider.userinfo_endpoint or found.userinfo_endpoint,
-        end_session_endpoint=provider.end_session_endpoint or found.end_session_endpoint,
-        token_auth_methods=found.token_auth_methods,
-        pkce_methods=found.pkce_methods,
-        iss_parameter=found.iss_parameter,
-        id_token_algorithms=found.id_token_algorithms,
-        revocation_endpoint=found.revocation_endpoint,
-    )
+    given = {name: getattr(provider, name) or getattr(found, name) for name in _OVERRIDES}
+    metadata = replace(found, **given)
     needed = {"authorization_endpoint", "token_endpoint"}
     if not all(name.startswith("HS") for name in metadata.id_token_algorithms):
         needed.add("jwks_uri")
     if provider.claims_source == "userinfo":
         needed.add("userinfo_endpoint")
-    for name, url in _endpoints(metadata).items():
+    if provider.pushed_authorization == "on" or metadata.requires_pushed:
+        needed.add("pushed_authorization_request_endpoint")
+    endpoints = _endpoints(metadata)
+    if missing := [name for name, url in endpoints.items() if name in needed and not url]:
+        raise Incomplete(f"not known: {', '.join(missing)}", missing)
+    for name, url in endpoints.items():
         if url:
             _check_url(name, url, provider)
-        elif name in needed:
-            raise _invalid(f"{name} is not known")
     return metadata
 
 
 def _endpoints(metadata: Metadata) -> Mapping[str, str]:
-    return {
-        "issuer": metadata.issuer,
-        "authorization_endpoint": metadata.authorization_endpoint,
-        "token_endpoint": metadata.token_endpoint,
-        "jwks_uri": metadata.jwks_uri,
-        "userinfo_endpoint": metadata.userinfo_endpoint,
-        "end_session_endpoint": metadata.end_session_endpoint,
-    }
+    return {name: getattr(metadata, name) for name in ("issuer", *_OVERRIDES)}
 
 
-def _usable(document: Mapping[str, object], name: str, provider: Provider) -> str:
-    """A URL that nothing depends on: empty where it could not be used, which stops nobody."""
-    try:
-        url = _text(document, name)
-        if url:
-            _check_url(name, url, provider)
-    except ProviderError:
-        return ""
-    return url
+class _Endpoints:
+    """The endpoints of a document that we ask ourselves: their aliases for whoever shows a
+    certificate there (RFC 8705 section 5)."""
+
+    def __init__(self, document: Mapping[str, object], provider: Provider) -> None:
+        aliases = document.get("mtls_endpoint_aliases", {})
+        if not isinstance(aliases, dict):
+            raise _invalid("mtls_endpoint_aliases is not an object")
+        self._document = {**document, **aliases} if uses_tls_certificate(provider) else document
+        self._provider = provider
+
+    def named(self, name: str) -> str:
+        return _text(self._document, name)
+
+    def usable(self, name: str) -> str:
+        """One that nothing depends on: empty where it could not be used, which stops nobody."""
+        try:
+            url = self.named(name)
+            if url:
+                _check_url(name, url, self._provider)
+        except ProviderError:
+            return ""
+        return url
 
 
 def _check_url(name: str, url: str, provider: Provider) -> None:

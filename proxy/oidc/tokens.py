@@ -1,24 +1,29 @@
 """The code exchanged for tokens: the request to send, and what its answer holds.
 
-RFC 6749 sections 2.3.1, 4.1.3, 5.1 and 5.2; RFC 7636 section 4.5.
+RFC 6749 sections 4.1.3, 5.1, 5.2 and 6; RFC 7636 section 4.5.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import quote_plus, urlencode
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.crypto.strict_json import read_object
 from proxy.errors import ProviderError, Reason
 from proxy.model import Tokens
 from proxy.oidc.attempt import Callback
+from proxy.oidc.client_auth import NO_PROOF, Proof, TokenRequest, authenticated
 from proxy.oidc.metadata import Metadata, pkce_used
 
-__all__ = ["TokenRequest", "pkce_used", "read_tokens", "token_request"]
+__all__ = [
+    "TokenRequest",
+    "pkce_used",
+    "read_tokens",
+    "refresh_is_over",
+    "refresh_request",
+    "token_request",
+]
 
 LARGEST_ANSWER = 64 * 1024
 _NUMBER = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
@@ -26,20 +31,12 @@ _LONGEST_LIFE = 10 * 365 * 86400
 _PKCE_HINT = re.compile(r"pkce|code[ _-]?verifier|code[ _-]?challenge", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """A POST to the token endpoint, or to another that knows its clients in the same way.
-
-    ``headers`` and ``body`` hold secrets and are not shown.
-    """
-
-    url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
-
-
 def token_request(
-    metadata: Metadata, provider: Provider, callback: Callback, redirect_uri: str
+    metadata: Metadata,
+    provider: Provider,
+    callback: Callback,
+    redirect_uri: str,
+    proof: Proof = NO_PROOF,
 ) -> TokenRequest:
     """The request that exchanges the callback's code; ``redirect_uri`` as in the attempt."""
     form = {
@@ -49,60 +46,27 @@ def token_request(
     }
     if pkce_used(metadata, provider):
         form["code_verifier"] = callback.attempt.verifier
-    return authenticated(metadata, provider, form, metadata.token_endpoint)
+    return authenticated(metadata, provider, form, metadata.token_endpoint, proof)
 
 
-def refresh_request(metadata: Metadata, provider: Provider, refresh_token: str) -> TokenRequest:
+def refresh_request(
+    metadata: Metadata, provider: Provider, refresh_token: str, proof: Proof = NO_PROOF
+) -> TokenRequest:
     """The request for new tokens (RFC 6749 section 6); the scope stays as it was granted."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    return authenticated(metadata, provider, form, metadata.token_endpoint)
-
-
-def authenticated(
-    metadata: Metadata, provider: Provider, form: dict[str, str], url: str
-) -> TokenRequest:
-    """``form`` for ``url``, as from this client: with the token endpoint's method and secret."""
-    headers = [
-        ("Content-Type", "application/x-www-form-urlencoded"),
-        ("Accept", "application/json"),
-    ]
-    match _auth_method(metadata, provider):
-        case "client_secret_basic":
-            headers.append(("Authorization", _basic(provider)))
-        case "client_secret_post":
-            form |= {
-                "client_id": provider.client_id,
-                "client_secret": provider.client_secret.reveal(),
-            }
-        case _:
-            form["client_id"] = provider.client_id
-    return TokenRequest(url, tuple(headers), urlencode(form).encode("ascii"))
-
-
-def _auth_method(metadata: Metadata, provider: Provider) -> str:
-    if provider.token_auth_method != "auto":
-        return provider.token_auth_method
-    if not provider.client_secret:
-        return "none"
-    # a provider that lists nothing means client_secret_basic (Discovery section 3)
-    if not metadata.token_auth_methods or "client_secret_basic" in metadata.token_auth_methods:
-        return "client_secret_basic"
-    return "client_secret_post"
-
-
-def _basic(provider: Provider) -> str:
-    # both halves are form-encoded before they are joined (RFC 6749 section 2.3.1)
-    pair = f"{quote_plus(provider.client_id)}:{quote_plus(provider.client_secret.reveal())}"
-    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
+    return authenticated(metadata, provider, form, metadata.token_endpoint, proof)
 
 
 def refresh_is_over(status: int, body: bytes) -> bool:
     """Did the provider say that this refresh token is no good (``invalid_grant``)?
 
-    Anything else that is not 200 is a fault, which ends no session.
+    Some say so with another status than 400, and Glewlwyd with that status alone. Anything else
+    that is not 200 is a fault, which ends no session.
     """
+    if not body.strip():
+        return status == 400
     try:
-        return status == 400 and read_object(body, LARGEST_ANSWER).get("error") == "invalid_grant"
+        return read_object(body, LARGEST_ANSWER).get("error") == "invalid_grant"
     except ValueError:
         return False
 

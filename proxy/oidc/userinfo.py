@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.crypto.jwt import JwtInvalid, UnknownKey, VerificationKeys
 from proxy.crypto.strict_json import read_object
 from proxy.errors import LoginError, Reason
-from proxy.oidc.idtoken import ClaimRefused, Claims, check_times, verified_jwt
+from proxy.oidc.facts import ClaimRefused, Claims, check_times
+from proxy.oidc.idtoken import verified_jwt
 from proxy.oidc.metadata import Metadata
 
 LARGEST_ANSWER = 2**20
@@ -118,7 +119,7 @@ def merge(
     said = userinfo.claims if userinfo else {}
     told = {name: value for name, value in said.items() if value is not None}
     facts = {k: v for k, v in id_claims.items() if k in PROTOCOL_CLAIMS}
-    own = _of_the_person(id_claims)
+    own = of_the_person(id_claims)
     match source:
         case "userinfo":
             own, nothing = {}, not told
@@ -130,7 +131,7 @@ def merge(
         problem = userinfo.problem if userinfo else "not asked"
         raise LoginError(Reason.NO_CLAIMS, f"source {source}, userinfo: {problem}", status=502)
     _keep_pair(own, told)
-    return facts | own | _of_the_person(told)
+    return facts | own | of_the_person(told)
 
 
 def _keep_pair(own: dict[str, object], told: dict[str, object]) -> None:
@@ -142,7 +143,8 @@ def _keep_pair(own: dict[str, object], told: dict[str, object]) -> None:
         own.pop("email_verified", None)
 
 
-def _of_the_person(claims: Claims) -> dict[str, object]:
+def of_the_person(claims: Claims) -> dict[str, object]:
+    """Without the protocol's own claims and without tokens."""
     hidden = PROTOCOL_CLAIMS | BEARER_FIELDS
     return {name: value for name, value in claims.items() if name not in hidden}
 

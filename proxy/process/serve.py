@@ -12,7 +12,7 @@ from proxy.config.settings import Settings
 from proxy.process.supervisor import Orders, Supervisor
 from proxy.web.activation import NOT_ACTIVATED, Activation
 from proxy.web.log import Log, LogHandler
-from proxy.web.parts import World
+from proxy.web.world import World
 
 _MOST_FILES: Final = 1 << 20
 

@@ -25,7 +25,7 @@ from proxy.process.vacancies import Vacancies
 from proxy.web import board as at
 from proxy.web.activation import Activation
 from proxy.web.log import Log
-from proxy.web.parts import World
+from proxy.web.world import World
 
 _START_WITHIN: Final = 15.0
 _EXTRA: Final = 2.0

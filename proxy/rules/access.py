@@ -2,150 +2,102 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from proxy.config.settings import AccessRules, ClaimRule, EmailVerified, Rule
-from proxy.errors import Reason
+from proxy.config.access import AccessRules, EmailVerified, Rule
 from proxy.model import Identity
+from proxy.rules.compiler import Compiler
+from proxy.rules.conditions import Identified, Verified
+from proxy.rules.judged import NO_LISTS, Asked, Denial, Line, Lists
+from proxy.rules.step_up import Ladder
+from proxy.rules.tree import Every, Node, flat, leaves, lines
 
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One compiled rule; each kind that was given must hold.
-
-    ``restricts_email`` says that domains or addresses were given, usable ones or not.
-    """
-
-    restricts_email: bool = False
-    any_domain: bool = False
-    domains: frozenset[str] = frozenset()
-    subdomains: tuple[str, ...] = ()
-    emails: frozenset[str] = frozenset()
-    groups_any: frozenset[str] = frozenset()
-    groups_all: frozenset[str] = frozenset()
-    claims: tuple[ClaimRule, ...] = ()
-    acr: frozenset[str] = frozenset()
-
-    @classmethod
-    def compile(cls, rule: Rule) -> Condition:
-        domains = [entry.strip().lower() for entry in rule.email_domains]
-        plain = [domain for domain in domains if not domain.startswith((".", "*"))]
-        above = [domain.removeprefix("*") for domain in domains if domain not in plain]
-        return cls(
-            restricts_email=bool(rule.email_domains or rule.emails),
-            any_domain="*" in domains,
-            domains=frozenset(map(_ascii, plain)),
-            subdomains=tuple("." + _ascii(d[1:]) for d in above if d[:1] == "." and d[1:]),
-            emails=frozenset(map(_ascii_address, rule.emails)),
-            groups_any=frozenset(rule.groups.any),
-            groups_all=frozenset(rule.groups.all),
-            claims=rule.claims,
-            acr=frozenset(rule.acr_values),
-        )
-
-    def denied(self, person: Identity) -> Reason | None:
-        """The first kind of condition that does not hold; None when all do."""
-        if self.restricts_email and not self._email_allowed(person.email):
-            return Reason.EMAIL_NOT_ALLOWED if person.email else Reason.EMAIL_MISSING
-        if self.groups_any and self.groups_any.isdisjoint(person.groups):
-            return Reason.GROUP_NOT_ALLOWED
-        if self.groups_all and not self.groups_all.issubset(person.groups):
-            return Reason.GROUP_NOT_ALLOWED
-        if self.claims and not all(_holds(rule, person) for rule in self.claims):
-            return Reason.CLAIM_NOT_ALLOWED
-        if self.acr and person.acr not in self.acr:
-            return Reason.ACR_NOT_ALLOWED
-        return None
-
-    def _email_allowed(self, email: str) -> bool:
-        # Exactly one '@' (oauth2-proxy GHSA-c5c4-8r6x-56w3: a@good.example@evil.example).
-        local, at, domain = email.partition("@")
-        if not local or not at or not domain or "@" in domain:
-            return False
-        if self.any_domain or email in self.emails or domain in self.domains:
-            return True
-        # Label by label: notlyon.fr is no subdomain of lyon.fr.
-        return any(domain.endswith(parent) and domain != parent for parent in self.subdomains)
+Test = Callable[[Identity, Asked], bool | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rules:
-    """The global conditions and a route's own; both must hold."""
+    """The global conditions and a route's own; both must hold.
 
-    conditions: tuple[Condition, ...] = ()
-    email_verified: EmailVerified = EmailVerified.IGNORE
+    ``steady``: the answer depends on the person alone, and holds as long as they stay the same.
+    ``lets_in_everyone``: there is no condition at all, but for ``email_verified``.
+    """
+
+    steady: bool
+    lets_in_everyone: bool
+    _whole: Every
+    _ladder: Ladder
+    _tests: tuple[Test, ...] = field(default=())
 
     @classmethod
-    def compile(cls, everywhere: AccessRules, route: Rule | None = None) -> Rules:
-        given = [Condition.compile(rule) for rule in (everywhere, route) if rule is not None]
-        return cls(tuple(c for c in given if c != _NO_CONDITION), everywhere.email_verified)
+    def compile(
+        cls,
+        everywhere: AccessRules,
+        route: Rule | None = None,
+        lists: Lists = NO_LISTS,
+        where: str = "route",
+        *,
+        of_requests: bool = True,
+    ) -> Rules:
+        """``where`` names the route's rule. With ``of_requests`` False, what only a request can
+        tell (method, network, time since the sign-in) is left to each request: whom such rules
+        refuse is to have no session.
+        """
+        compiler = Compiler(lists, of_requests)
+        given = [("access.", compiler.rule(everywhere, "access"))]
+        if route is not None:
+            given.append((f"{where}: ", compiler.rule(route, where)))
+        return cls._of(given, everywhere.email_verified, everywhere.remedy)
 
-    @property
-    def lets_in_everyone(self) -> bool:
-        """Is there no condition at all, but for ``email_verified``?"""
-        return not self.conditions
+    @classmethod
+    def of(cls, rule: Rule, where: str, lists: Lists = NO_LISTS) -> Rules:
+        """One rule alone, called ``where``."""
+        return cls._of([(f"{where}: ", Compiler(lists).rule(rule, where))])
 
-    def denied(self, person: Identity) -> Reason | None:
-        """Why ``person`` may not pass, or None if they may."""
-        if not person.subject or not person.user:
-            return Reason.IDENTITY_INCOMPLETE
-        if self._unverified(person):
-            return Reason.EMAIL_UNVERIFIED if person.email else Reason.EMAIL_MISSING
-        for condition in self.conditions:
-            if reason := condition.denied(person):
-                return reason
+    @classmethod
+    def _of(
+        cls,
+        given: list[tuple[str, Every]],
+        policy: EmailVerified = EmailVerified.IGNORE,
+        remedy: str = "",
+    ) -> Rules:
+        first: list[tuple[str, Node]] = [("identity", Identified("the sign-in says who it is"))]
+        if policy is not EmailVerified.IGNORE:
+            first.append(("access.email_verified", Verified(f"email_verified: {policy}", policy)))
+        kept = [(step, rule) for step, rule in given if rule.parts]
+        steps, parts = zip(*first, *kept, strict=True)
+        whole = Every("allowed", "", remedy, steps, parts)
+        return cls(
+            steady=all(leaf.steady for leaf in leaves(whole, below_not=True)),
+            lets_in_everyone=not kept,
+            _whole=whole,
+            _ladder=Ladder.of(whole),
+            _tests=tuple(part.holds for part in flat(whole)),
+        )
+
+    def denied(self, person: Identity, asked: Asked) -> Denial | None:
+        """Why ``person`` may not pass in these circumstances, or None if they may."""
+        for holds in self._tests:
+            if holds(person, asked) is not True:
+                return self._ladder.denial(person, asked)
         return None
 
-    def _unverified(self, person: Identity) -> bool:
-        if self.email_verified is EmailVerified.REQUIRE:
-            return not person.email or person.email_verified is not True
-        if self.email_verified is EmailVerified.IF_PRESENT:
-            return person.email_verified is False
-        return False
+    def explained(self, person: Identity, asked: Asked) -> tuple[Line, ...]:
+        """Every condition and what it comes to; the first line is the whole."""
+        return tuple(lines(self._whole, person, asked))
 
 
-_NO_CONDITION = Condition()
-ANYONE = Rules()
+ANYONE = Rules.of(Rule(), "")
 """No conditions at all: what a public route has."""
 
 
-def _holds(rule: ClaimRule, person: Identity) -> bool:
-    """An absent claim holds nothing; a list holds each of its values."""
-    value = person.claims.get(rule.claim)
-    several = isinstance(value, list | tuple)
-    values = set(map(_text, value if isinstance(value, list | tuple) else [value]))
-    values.discard(None)
-    if rule.any_of and not values & set(rule.any_of):
-        return False
-    if not set(rule.all_of) <= values:
-        return False
-    return rule.equals is None or (not several and rule.equals in values)
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, str | int | float) else None
-
-
-def _ascii(domain: str) -> str:
-    """A domain in the form that addresses are compared in (IDNA A-labels).
-
-    One that IDNA 2003 would replace by another (``straße`` by ``strasse``) stays as it is, and
-    so is nobody's.
-    """
-    try:
-        encoded = domain.encode("idna")
-        return encoded.decode() if encoded.decode("idna") == domain else domain
-    except UnicodeError:
-        return domain
-
-
-def _ascii_address(email: str) -> str:
-    local, at, domain = email.strip().lower().partition("@")
-    return local + at + _ascii(domain)
-
-
-def claim_paths(settings_access: AccessRules, routes: tuple[Rule, ...]) -> frozenset[str]:
+def claim_paths(everywhere: AccessRules, routes: tuple[Rule, ...]) -> frozenset[str]:
     """The claims that any rule looks at: what a session must keep."""
-    return frozenset(claim.claim for rule in (settings_access, *routes) for claim in rule.claims)
+    found: set[str] = set()
+    rest: list[Rule] = [everywhere, *routes]
+    while rest:
+        rule = rest.pop()
+        found.update(claim.claim for claim in rule.claims)
+        rest += (*rule.any, *rule.all, *rule.not_)
+    return frozenset(found)

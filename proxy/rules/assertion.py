@@ -49,7 +49,7 @@ class Assertion:
             "sub": person.user,
             "jti": jti,
             "sid": sid,
-            "scope": self.scope,
+            "scope": person.scope or self.scope,
             "iat": issued,
             "exp": expires,
             "idp_iss": person.issuer,
@@ -69,6 +69,12 @@ class Assertion:
             "acr": person.acr or None,
             "amr": list(person.amr) or None,
             "auth_time": person.auth_time,
+            "role": person.role or None,
+            "roles": list(person.roles) or None,
+            "provider": person.provider or None,
+            "given_name": person.first_name or None,
+            "family_name": person.last_name or None,
+            "picture": person.picture or None,
         }
         chosen: dict[str, Any] = {}
         for name in self.claims:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.config.settings import Access
+from proxy.config.access import Access
 from proxy.errors import Reason
-from proxy.model import Kind, Session
+from proxy.model import Kind, Session, Target
+from proxy.rules.judged import Asked, Denial, StepUp
 from proxy.rules.routes import Route
 
 
@@ -30,13 +31,22 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class StrengthenLogin:
+    """Send the browser to sign in once more, and better: nothing else is in the way."""
+
+    step_up: StepUp
+    denial: Denial
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer 401 (NO_SESSION) or 403 (anything else)."""
+    """Answer 401 (NO_SESSION, or a ``denial`` with a step-up) or 403 (anything else)."""
 
     reason: Reason
+    denial: Denial | None = None
 
 
-Verdict = Forward | Login | Refresh | Refuse
+Verdict = Forward | Login | Refresh | StrengthenLogin | Refuse
 
 
 def alive(session: Session, now: float, idle_timeout: float) -> bool:
@@ -52,7 +62,7 @@ def refresh_due(session: Session, now: float) -> bool:
 
 
 def decide(
-    route: Route, session: Session | None, kind: Kind, now: float, *, passthrough: bool = False
+    route: Route, session: Session | None, target: Target, now: float, *, passthrough: bool = False
 ) -> Verdict:
     """What happens to a request. ``session`` is alive or None, ``now`` is Unix seconds;
     ``passthrough`` says that it carries a bearer key which this route hands on.
@@ -62,13 +72,19 @@ def decide(
     if session is None:
         if passthrough or route.access is Access.OPTIONAL:
             return Forward(None)
-        may_redirect = kind is Kind.NAVIGATION and not route.api
-        return Login() if may_redirect else Refuse(Reason.NO_SESSION)
+        return Login() if _may_redirect(route, target) else Refuse(Reason.NO_SESSION)
     if refresh_due(session, now):
         return Refresh(session)
-    if reason := route.rules.denied(session.identity):
-        return Refuse(reason)
-    return Forward(session)
+    denial = route.rules.denied(session.identity, Asked(now, target.method, target.client))
+    if denial is None:
+        return Forward(session)
+    if denial.step_up is not None and _may_redirect(route, target):
+        return StrengthenLogin(denial.step_up, denial)
+    return Refuse(denial.reason, denial)
+
+
+def _may_redirect(route: Route, target: Target) -> bool:
+    return target.kind is Kind.NAVIGATION and not route.api
 
 
 def passes_through(route: Route, authorization: str) -> bool:

@@ -246,5 +246,6 @@ def _text(value: object) -> str:
 
 _IDENTITY_FIELDS: Final = frozenset(
     {"issuer", "subject", "user", "email", "email_verified", "name", "preferred_username"}
-    | {"groups", "acr", "amr", "auth_time"}
+    | {"groups", "acr", "amr", "auth_time", "role", "roles", "provider"}
+    | {"first_name", "last_name", "picture"}
 )

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from proxy.config.settings import Access, Settings
+from proxy.config.access import Access
 from proxy.config.settings import Route as RouteSettings
+from proxy.config.settings import Settings
 from proxy.rules.access import ANYONE, Rules
+from proxy.rules.compiler import with_head
+from proxy.rules.judged import NO_LISTS, Lists
 
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _DEFAULT_PORT: Final = {"http": ":80", "https": ":443"}
@@ -32,6 +35,8 @@ class Endpoint(Enum):
     AUTH = "auth"
     USERINFO = "userinfo"
     IDENTITY = "identity"
+    SETTINGS = "settings"
+    DEBUG = "debug"
     JWKS = "jwks"
     STATIC = "static"
 
@@ -42,6 +47,7 @@ class Route:
 
     ``path`` ends in ``/*`` for a prefix. ``upstream`` holds the URLs of one upstream; their
     path, if any, replaces nothing: it is put in front. ``rewrite`` replaces the matched prefix.
+    ``provider`` is the name of the one that people are sent to from here; empty for any.
     """
 
     path: str
@@ -56,6 +62,7 @@ class Route:
     preserve_host: bool = True
     origins: frozenset[str] = frozenset()
     api: bool = False
+    provider: str = ""
 
     @property
     def base(self) -> str:
@@ -126,7 +133,7 @@ class Routes:
         return None
 
 
-def compile_route(route: RouteSettings, settings: Settings) -> Route:
+def compile_route(route: RouteSettings, settings: Settings, lists: Lists = NO_LISTS) -> Route:
     """One route of the settings, with the global rules folded in."""
     upstream = route.upstream or settings.upstream
     if not upstream:
@@ -136,8 +143,8 @@ def compile_route(route: RouteSettings, settings: Settings) -> Route:
         path=route.path,
         access=Access.PUBLIC if public else route.access,
         upstream=upstream,
-        methods=_methods(route.methods),
-        rules=Rules.compile(settings.access, route.rule),
+        methods=with_head(route.methods),
+        rules=Rules.compile(settings.access, route.rule, lists, f"route {route.path}"),
         rewrite=route.rewrite,
         authorization=route.authorization,
         passthrough=tuple(filter(None, route.passthrough_prefixes)),  # "" begins every key
@@ -145,13 +152,8 @@ def compile_route(route: RouteSettings, settings: Settings) -> Route:
         preserve_host=route.preserve_host,
         origins=frozenset(map(_origin, (*_own_origins(settings), *route.origins))),
         api=route.api,
+        provider=route.provider,
     )
-
-
-def _methods(named: Iterable[str]) -> frozenset[str]:
-    """HEAD goes where GET goes: servers answer it with the same handler (RFC 9110 9.3.2)."""
-    methods = frozenset(method.upper() for method in named)
-    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _own_origins(settings: Settings) -> list[str]:
@@ -167,12 +169,14 @@ def _origin(url: str) -> str:
     return origin.removesuffix(_DEFAULT_PORT.get(origin.partition(":")[0], "/"))
 
 
-def compile_routes(settings: Settings, endpoints: dict[str, Endpoint], static: str) -> Routes:
+def compile_routes(
+    settings: Settings, endpoints: dict[str, Endpoint], static: str, lists: Lists = NO_LISTS
+) -> Routes:
     """Every route of the settings; ``/*`` is added for the global upstream if nobody has it."""
     declared = list(settings.routes)
     if settings.upstream and not any(r.path == "/*" and not r.methods for r in declared):
         declared.append(RouteSettings(path="/*"))
-    compiled = [compile_route(route, settings) for route in declared]
+    compiled = [compile_route(route, settings, lists) for route in declared]
     return Routes(
         endpoints=endpoints,
         static=static,

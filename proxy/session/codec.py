@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from proxy.errors import ProxyError, Reason
-from proxy.model import Identity, Session, Tokens
+from proxy.model import MOST_GROUPS, Identity, Session, Tokens
 
 _VERSION: Final = 1
 _MAX: Final = 256 * 1024
 """Bytes that a session may unpack to; a box is authenticated, so this only guards mistakes."""
 _TEXTS: Final = ("iss", "sub", "user", "email", "name", "username", "acr")
+_LATER: Final = ("provider", "first_name", "last_name", "picture", "role", "scope")
+"""Texts that sessions of older versions lack, and that are written only where there are any."""
 
 
 def dump(session: Session) -> bytes:
@@ -39,6 +41,9 @@ def dump(session: Session) -> bytes:
             "amr": who.amr,
             "auth_time": who.auth_time,
             "claims": dict(who.claims),
+            **{name: text for name in _LATER if (text := getattr(who, name))},
+            **({"roles": who.roles} if who.roles else {}),
+            **({"partial": True} if who.groups_partial else {}),
         },
         "tokens": [tokens.id_token, tokens.access_token, tokens.refresh_token, tokens.expires_at],
     }
@@ -69,8 +74,9 @@ def _read(document: dict[str, Any]) -> Session | None:
     if not all(map(math.isfinite, moments)):
         return None  # nothing is ever later than NaN
     texts = [who[name] for name in _TEXTS] + [document["id"], document["sid"]]
-    texts += [id_token, access_token, refresh_token]
-    lists = (who["groups"], who["amr"])
+    later = {name: who.get(name, "") for name in _LATER}
+    texts += [id_token, access_token, refresh_token, *later.values()]
+    lists = (who["groups"], who["amr"], who.get("roles", []))
     if not _are_texts(texts) or not all(map(_are_texts, lists)):
         return None
     if not isinstance(who["verified"], bool | None):
@@ -84,10 +90,14 @@ def _read(document: dict[str, Any]) -> Session | None:
         name=who["name"],
         preferred_username=who["username"],
         groups=tuple(who["groups"]),
+        # of older versions, which had no word for it, a long list was cut
+        groups_partial=bool(who.get("partial", False)) or len(who["groups"]) >= MOST_GROUPS,
         acr=who["acr"],
         amr=tuple(who["amr"]),
         auth_time=who["auth_time"],
         claims=MappingProxyType(dict(who["claims"])),
+        roles=tuple(who.get("roles", ())),
+        **later,
     )
     return Session(
         id=document["id"],

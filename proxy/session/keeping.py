@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from proxy.config.keeping import Redis, SessionSettings
-from proxy.config.settings import Provider
 from proxy.crypto.pseudonym import Pseudonyms
 from proxy.crypto.seal import Sealer
 from proxy.crypto.ticket import Tickets
@@ -16,6 +15,7 @@ from proxy.session.cookie import CookieStore
 from proxy.session.database import MEMORY
 from proxy.session.endings import Endings
 from proxy.session.locks import Locks
+from proxy.session.provisioned import Provisioned
 from proxy.session.register import Register
 from proxy.session.shelf import Shelf
 from proxy.session.sqlite import SqliteShelf
@@ -35,8 +35,6 @@ class KeepingSettings(Protocol):
     def session(self) -> SessionSettings: ...
     @property
     def redis(self) -> Redis: ...
-    @property
-    def provider(self) -> Provider: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -48,10 +46,12 @@ class Keeping:
     register: Register
     locks: Locks
     endings: Endings
+    provisioned: Provisioned
 
 
 def open_keeping(
     settings: KeepingSettings,
+    whose: str,
     secrets: Sequence[bytes],
     clock: Callable[[], float],
     random: Callable[[int], bytes],
@@ -61,10 +61,11 @@ def open_keeping(
     """Everything on the shelf of ``settings``: Redis, else ``session.file``, else ``path``, else
     memory. Connects to nothing yet.
 
-    ``secrets``: 32 bytes each, newest first. ``random``: n → n random bytes. Raises ConfigError
-    for options of Redis that cannot be used.
+    ``whose`` they are: two installations that share a secret by mistake still do not share
+    sessions. ``secrets``: 32 bytes each, newest first. ``random``: n → n random bytes. Raises
+    ConfigError for options of Redis that cannot be used.
     """
-    session, whose = settings.session, installation(settings.provider)
+    session = settings.session
     shelf = _shelf(settings, clock, tell, path)
     pseudonyms = Pseudonyms(secrets, f"index {whose}")
     sealer = Sealer(secrets, f"session-card {whose}", random)
@@ -72,13 +73,9 @@ def open_keeping(
     endings = Endings(shelf, pseudonyms, session.lifetime)
     store = _store(session, shelf, secrets, whose, random, tell)
     register = Register(shelf, store, cards, endings, session.max_per_person)
-    return Keeping(shelf, store, register, Locks(shelf, clock, lambda: random(16).hex()), endings)
-
-
-def installation(provider: Provider) -> str:
-    """Whose sessions they are. Two installations that share a secret by mistake still do not
-    share sessions."""
-    return f"{provider.issuer_url or provider.server_metadata_url or ''} {provider.client_id}"
+    locks = Locks(shelf, clock, lambda: random(16).hex())
+    provisioned = Provisioned(shelf, Sealer(secrets, f"provisioned {whose}", random), pseudonyms)
+    return Keeping(shelf, store, register, locks, endings, provisioned)
 
 
 def _shelf(settings: KeepingSettings, clock: Callable[[], float], tell: Tell, path: str) -> Shelf:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
 from proxy.config.settings import Settings
 from proxy.errors import Reason
 from proxy.model import Kind, SetCookie
+from proxy.rules.judged import StepUp
 from proxy.session.cookies import write
 from proxy.web.pages.render import STATIC_HEADERS, Pages, choose_language, page_headers, static
 from proxy.web.runtime import Runtime
@@ -115,17 +116,24 @@ class Answers:
         *,
         retry_url: str = "",
         email: str = "",
+        remedy: str = "",
+        step_up: StepUp | None = None,
         cookies: Iterable[SetCookie] = (),
     ) -> web.Response:
-        """A refusal in the form that this client can use: a page, or JSON with the reason."""
+        """A refusal in the form that this client can use: a page, or JSON with the reason.
+
+        ``remedy``: the operator's words about what to do. ``step_up``: what sign-in would do,
+        for programs, who get 401 then (RFC 9470).
+        """
         visit.reason = reason
         # A browser that should sign in is redirected: 401 is for programs, whoever asks.
         if visit.kind is not Kind.NAVIGATION or status == 401:
-            return self._refuse_program(visit, status, reason, cookies)
+            return self._refuse_program(visit, status, reason, cookies, remedy, step_up)
         if status == 403 and reason in DENIALS:
             return self.page(
                 visit, status, "denied", cookies,
-                reason=reason, email=email, sign_out_url=self._runtime.paths.sign_out,
+                reason=reason, email=email, remedy=remedy,
+                sign_out_url=self._runtime.paths.sign_out,
             )  # fmt: skip
         fields = {"reason": reason, "status": status, "retry_url": retry_url}
         response = self.page(visit, status, "error", cookies, **fields)
@@ -134,7 +142,13 @@ class Answers:
         return response
 
     def _refuse_program(
-        self, visit: Visit, status: int, reason: Reason, cookies: Iterable[SetCookie]
+        self,
+        visit: Visit,
+        status: int,
+        reason: Reason,
+        cookies: Iterable[SetCookie],
+        remedy: str,
+        step_up: StepUp | None,
     ) -> web.Response:
         document: dict[str, object] = {
             "error": str(reason),
@@ -142,16 +156,20 @@ class Answers:
             "request_id": visit.id,
         }
         headers = []
+        if remedy:
+            document["remedy"] = remedy
         if status == 401:
             document["login_url"] = self.start_url("")
-            headers.append(("WWW-Authenticate", "Bearer"))
+            headers.append(("WWW-Authenticate", _challenge(step_up)))
         if status == 503:
             headers.append(("Retry-After", "5"))
         if status == 405:
             path, paths = visit.target.path if visit.target else "", self._runtime.paths
             special = {
                 paths.sign_out: "GET, HEAD, POST",
+                paths.sign_in: "GET, HEAD, POST",
                 paths.sessions: "GET, HEAD, POST",
+                paths.debug: "GET, HEAD, POST",
                 paths.backchannel_logout: "POST",
             }
             headers.append(("Allow", special.get(path, "GET, HEAD")))
@@ -159,8 +177,8 @@ class Answers:
 
     def start_url(self, return_to: str) -> str:
         """The absolute URL that begins a sign-in and comes back to ``return_to``."""
-        url = self._runtime.public(self._runtime.paths.start)
-        return f"{url}?rd={quote(return_to, safe='/')}" if return_to else url
+        runtime = self._runtime
+        return runtime.public(runtime.start_path(return_to) if return_to else runtime.paths.start)
 
     def file(self, visit: Visit, name: str) -> web.Response | None:
         """A static file of our pages."""
@@ -171,6 +189,22 @@ class Answers:
         return self.finish(visit, 200, body, (*STATIC_HEADERS, ("Content-Type", kind)))
 
 
+def _challenge(step_up: StepUp | None) -> str:
+    """For WWW-Authenticate: what is missing is a sign-in, or one that is stronger or fresher."""
+    if step_up is None:
+        return "Bearer"
+    parts = ['Bearer error="insufficient_user_authentication"']
+    words = [value for value in step_up.acr_values if _QUOTABLE.fullmatch(value)]
+    if words:
+        parts.append(f'acr_values="{" ".join(words)}"')
+    if step_up.max_age is not None:
+        parts.append(f'max_age="{int(step_up.max_age)}"')
+    return ", ".join(parts)
+
+
+_QUOTABLE: Final = re.compile(r"[!#-\[\]-~]+")
+"""What stands in a quoted-string as it is, without spaces (RFC 9110 section 5.6.4)."""
+
 DENIALS: Final = frozenset(
     {
         Reason.IDENTITY_INCOMPLETE,
@@ -180,6 +214,16 @@ DENIALS: Final = frozenset(
         Reason.GROUP_NOT_ALLOWED,
         Reason.CLAIM_NOT_ALLOWED,
         Reason.ACR_NOT_ALLOWED,
+        Reason.AMR_NOT_ALLOWED,
+        Reason.SIGN_IN_TOO_OLD,
+        Reason.ROLE_NOT_ALLOWED,
+        Reason.PROVIDER_NOT_ALLOWED,
+        Reason.METHOD_NOT_PERMITTED,
+        Reason.NETWORK_NOT_ALLOWED,
+        Reason.RULE_NOT_MET,
+        Reason.TENANT_NOT_ALLOWED,
+        Reason.DENIED_BY_HOOK,
+        Reason.DENIED_BY_UPSTREAM,
     }
 )
 """Reasons that are about the person: they see the page with a way out."""

@@ -23,14 +23,14 @@ from proxy.web.files import file_problems
 from proxy.web.front import Front, most_clients
 from proxy.web.listeners import Listener, bind, close_all
 from proxy.web.log import Log
-from proxy.web.parts import Parts, World, assemble
+from proxy.web.parts import Parts, assemble
 from proxy.web.places import Places
-from proxy.web.provider import Provider
+from proxy.web.providers import IdentityProvider, Providers
 from proxy.web.redirect import HttpsOnly
 from proxy.web.server import Handler, check_parser
 from proxy.web.sockets import BACKLOG
+from proxy.web.world import World
 
-_CHECK_EVERY = 30.0
 _FLUSH_AFTER = 0.2
 _ASK_WITHIN = 3.0
 _LINGER = 0.5
@@ -84,7 +84,7 @@ class App:
         settings, loop = self._settings, asyncio.get_running_loop()
         self._log.schedule = lambda: _later(loop, self._log)
         self._stack.callback(self._log.flush)
-        http = await self._stack.enter_async_context(open_session(settings.provider))
+        http = await self._stack.enter_async_context(open_session())
         self.parts = assemble(settings, http, self._log, self._world, self._crew)
         self._stack.push_async_callback(self.parts.keeping.shelf.close)
         self._stack.push_async_callback(self.parts.upstreams.close)
@@ -94,11 +94,15 @@ class App:
         if self.parts.refresher is not None:
             self._stack.push_async_callback(self.parts.refresher.close)
         self._make_fronts()
-        provider = self.parts.provider
-        if provider and self._crew.relieves:
-            await _ask_first(provider)
+        self._keep(self.parts.runtime.lists.watch(self._log.event))
+        providers = self.parts.providers
+        if providers and self._crew.relieves:
+            await _ask_first(providers)
         await self._listen()
-        self._keep(self._keep_checking(provider) if provider else self._keep_warning())
+        for provider in providers.all if providers else ():
+            self._keep(self._keep_checking(provider))
+        if providers is None:
+            self._keep(self._keep_warning())
         if self._crew.speaks and not self._crew.replaces:
             self._announce()
 
@@ -207,23 +211,26 @@ class App:
                 self._log.event("warning", "auth.disabled: everybody is let through, as nobody")
             await asyncio.sleep(60)
 
-    async def _keep_checking(self, provider: Provider) -> None:
+    async def _keep_checking(self, provider: IdentityProvider) -> None:
         """Ask the provider now and then: sooner after a failure, and say what changes (F8)."""
-        wait, failing = 1.0, False
+        every, failing = provider.settings.check_every, False
+        wait, who = every, "the provider"
+        if self._settings.providers:
+            who = f"the provider {provider.name}"
         while True:
             try:
                 await provider.check()
                 if failing:
-                    self._log.event("info", "the provider answers again")
-                wait, failing = _CHECK_EVERY, False
+                    self._log.event("info", f"{who} answers again")
+                wait, failing = every, False
             except ProviderError as exc:
                 if not failing:
                     fields: dict[str, object] = {"reason": str(exc.reason)}
-                    self._log.event("warning", f"the provider cannot be used: {exc.detail}", fields)
-                wait, failing = (min(wait * 2, _CHECK_EVERY) if failing else 1.0), True
+                    self._log.event("warning", f"{who} cannot be used: {exc.detail}", fields)
+                wait, failing = (min(wait * 2, every) if failing else min(1.0, every)), True
             except Exception as exc:  # a fault of ours must not end the checking
                 self._log.exception(exc, "-")
-                wait, failing = _CHECK_EVERY, True
+                wait, failing = every, True
             await asyncio.sleep(wait)
 
     def _stop_accepting(self) -> None:
@@ -292,11 +299,12 @@ async def _serve(
     return await loop.create_unix_server(factory, backlog=BACKLOG, **options)
 
 
-async def _ask_first(provider: Provider) -> None:
-    """Know the provider before people come: those whom we relieve serve them meanwhile."""
-    with contextlib.suppress(ProviderError, TimeoutError):
+async def _ask_first(providers: Providers) -> None:
+    """Know the providers before people come: those whom we relieve serve them meanwhile."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ASK_WITHIN):
-            await provider.check()
+            checks = (provider.check() for provider in providers.all)
+            await asyncio.gather(*checks, return_exceptions=True)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -8,16 +8,18 @@ from typing import Final
 
 from proxy.errors import Reason
 from proxy.model import Identity
-from proxy.web.log import Log, plain_path, redact
+from proxy.rules.judged import Denial
+from proxy.web.log import Log, plain_path
 from proxy.web.metrics import Metrics
+from proxy.web.redactor import redact
 from proxy.web.visit import Visit
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class Audit:
-    """Writes login, denied, login_failed, logout, provider_logout, logout_failed and session_ended
-    lines, and counts them.
+    """Writes login, denied, login_failed, logout, provider_logout, logout_failed, session_ended
+    and debug_sign_in lines, and counts them.
 
     ``claims`` names further claims of a person to write, such as idp_id (requirements R087).
     """
@@ -31,9 +33,10 @@ class Audit:
         self._metrics.logged_in()
         self._write("login", visit, Reason.SIGNED_IN, person)
 
-    def denied(self, visit: Visit, reason: Reason, person: Identity) -> None:
-        self._metrics.refuse(reason)
-        self._write("denied", visit, reason, person)
+    def denied(self, visit: Visit, denial: Denial, person: Identity) -> None:
+        """Refused by a rule, which the line names."""
+        self._metrics.refuse(denial.reason)
+        self._write("denied", visit, denial.reason, person, more={"rule": denial.rule})
 
     def signed_out(self, visit: Visit, person: Identity | None) -> None:
         self._metrics.logged_out()
@@ -62,6 +65,15 @@ class Audit:
         fields |= {"by": "admin", "sessions": sessions}
         fields |= {name: redact(value)[:200] for name, value in whose.items()}
         self._log.audit("session_ended", fields)
+
+    def debug_signed_in(
+        self, visit: Visit, person: Identity, provider: str, shown: Identity | None, outcome: str
+    ) -> None:
+        """``person`` looked into a sign-in: whose it was, and what would have become of it."""
+        more: dict[str, object] = {"provider": provider, "outcome": outcome}
+        if shown is not None:
+            more |= {"shown_iss": shown.issuer, "shown_sub": shown.subject}
+        self._write("debug_sign_in", visit, Reason.SIGN_IN_SHOWN, person, more=more)
 
     def logout_refused(self, visit: Visit, reason: Reason, detail: str) -> None:
         """The provider, or somebody in its name, asked for a sign-out in vain."""

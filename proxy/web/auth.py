@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from proxy.config.settings import Groups, Rule
+from proxy.config.access import Groups, Rule
 from proxy.errors import BadRequest, Reason
-from proxy.rules.access import Condition
+from proxy.model import Identity, Kind
+from proxy.rules.access import Rules
 from proxy.rules.assertion import fitting_groups
 from proxy.rules.gate import refresh_due
 from proxy.rules.headers import Header, field_value
+from proxy.rules.judged import Asked, Denial
 from proxy.session.cookies import single
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
@@ -52,7 +55,7 @@ class Auth:
         narrow the answer further, as a reverse proxy's own configuration may ask.
         """
         found = await self.allowed(visit)
-        if isinstance(found, Reason):
+        if isinstance(found, Denial):
             return self._refuse(visit, found)
         named = [(name.decode(), value.decode()) for name, value in self._headers(found, visit.now)]
         return self._answers.finish(visit, 202, b"", named)
@@ -89,15 +92,17 @@ class Auth:
     async def userinfo(self, visit: Visit) -> web.StreamResponse:
         """The person as JSON: no token in it (Pomerium CVE-2024-39315)."""
         found = await self.allowed(visit)
-        if isinstance(found, Reason):
+        if isinstance(found, Denial):
             return self._refuse(visit, found)
         person = found.session.identity
-        document = {
+        document: dict[str, object] = {
             "user": person.user,
             "email": person.email,
             "name": person.name,
             "preferredUsername": person.preferred_username,
             "groups": list(person.groups),
+            "role": person.role or None,
+            "provider": person.provider or None,
             "sub": person.subject,
             "iss": person.issuer,
             "expires_at": int(found.session.expires_at),
@@ -107,13 +112,13 @@ class Auth:
     async def identity(self, visit: Visit) -> web.StreamResponse:
         """A current identity JWT, for whoever outlives the request that brought one (R116)."""
         found = await self.allowed(visit)
-        if isinstance(found, Reason):
+        if isinstance(found, Denial):
             return self._refuse(visit, found)
         minted = self.minted(found, visit.now)
         document = {"token": minted.jwt, "token_type": "JWT", "expires_at": minted.expires_at}
         return self._answers.json(visit, 200, document)
 
-    async def allowed(self, visit: Visit) -> Opened | Reason:
+    async def allowed(self, visit: Visit) -> Opened | Denial:
         """The session of whoever may come in by the global rules, or why there is none.
 
         Raises BadRequest, StoreError.
@@ -122,36 +127,76 @@ class Auth:
         if opened is not None and self._refresher and refresh_due(opened.session, visit.now):
             opened = await self._refresher.refresh(opened)
         if opened is None:
-            return Reason.NO_SESSION
+            return _NOBODY
         visit.subject = opened.session.identity.subject
-        reason = self.denied(visit, opened)
-        if reason is not None:
-            self._audit.denied(visit, reason, opened.session.identity)
-            return reason
+        denial = self.denied(visit, opened)
+        if denial is not None:
+            self._audit.denied(visit, denial, opened.session.identity)
+            return denial
         cookies = await self._sessions.renewed(opened, visit.pairs, visit.now)
         if cookies is None:
-            return Reason.NO_SESSION
+            return _NOBODY
         visit.carry(*cookies)
         if single(visit.pairs, self._runtime.names.bounces) is not None:
             # The session cookie came back: this browser is in no loop.
             visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))
         return opened
 
-    def denied(self, visit: Visit, opened: Opened) -> Reason | None:
+    def denied(self, visit: Visit, opened: Opened) -> Denial | None:
         """By the global rules, or by what the query asks. Raises BadRequest."""
-        person = opened.session.identity
-        reason = self._runtime.access.denied(person)
-        if reason is None and visit.goal.query:
-            for condition in constraints(parse_qsl(visit.goal.query, keep_blank_values=True)):
-                reason = reason or condition.denied(person)
-        return reason
+        person, asked = opened.session.identity, self._asked(visit)
+        denial = self._runtime.access.denied(person, asked)
+        if denial is None and visit.goal.query:
+            for rules in constraints(parse_qsl(visit.goal.query, keep_blank_values=True)):
+                denial = denial or rules.denied(person, asked)
+        return denial
 
-    def _refuse(self, visit: Visit, reason: Reason) -> web.StreamResponse:
-        status = 401 if reason is Reason.NO_SESSION else 403
-        return self._answers.refuse(visit, status, reason)
+    def _asked(self, visit: Visit) -> Asked:
+        """A forward-auth question is not the request that it is about: only a trusted hop can
+        tell that one's method."""
+        if visit.goal.path != self._runtime.paths.auth:
+            return asked_by(visit)
+        method = ""
+        if self._runtime.trust.trusts(visit.peer):
+            method = visit.header("X-Forwarded-Method") or visit.header("X-Original-Method")
+        return Asked(visit.now, method, visit.goal.client)
+
+    def _refuse(self, visit: Visit, denial: Denial) -> web.StreamResponse:
+        if denial.reason is Reason.NO_SESSION:
+            return self._answers.refuse(visit, 401, denial.reason)
+        return refusal(visit, denial, "", self._answers)
 
 
-def constraints(query: Sequence[tuple[str, str]]) -> list[Condition]:
+_NOBODY: Final = Denial(Reason.NO_SESSION)
+
+
+def asked_by(visit: Visit) -> Asked:
+    """The circumstances of this request, for the rules."""
+    return Asked(visit.now, visit.goal.method, visit.goal.client)
+
+
+def deny(
+    visit: Visit, denial: Denial, person: Identity, answers: Answers, audit: Audit
+) -> web.StreamResponse:
+    """Refuse somebody who is known, and write it down."""
+    audit.denied(visit, denial, person)
+    return refusal(visit, denial, person.email, answers)
+
+
+def refusal(visit: Visit, denial: Denial, email: str, answers: Answers) -> web.StreamResponse:
+    """403 in the rule's words; programs that a stronger sign-in would help get 401 (RFC 9470)."""
+    is_weak = denial.step_up is not None and visit.kind is not Kind.NAVIGATION
+    return answers.refuse(
+        visit,
+        401 if is_weak else 403,
+        denial.reason,
+        email=email,
+        remedy=denial.remedy,
+        step_up=denial.step_up,
+    )
+
+
+def constraints(query: Sequence[tuple[str, str]]) -> list[Rules]:
     """The conditions in a forward-auth query: values of a kind are alternatives, kinds add up.
 
     A parameter that is there but names nothing allows nobody.
@@ -164,7 +209,7 @@ def constraints(query: Sequence[tuple[str, str]]) -> list[Condition]:
         if name in _CONSTRAINTS:
             items = [item.strip() for item in value.split(",") if item.strip()]
             given.setdefault(name, []).extend(items)
-    return [Condition.compile(_rule(name, tuple(values))) for name, values in given.items()]
+    return [Rules.of(_rule(name, tuple(values)), name) for name, values in given.items()]
 
 
 def _rule(name: str, values: tuple[str, ...]) -> Rule:

@@ -12,7 +12,7 @@ from proxy.session.register import Register
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.forms import read_form
-from proxy.web.provider import Provider
+from proxy.web.providers import Providers
 from proxy.web.visit import Visit
 
 _LARGEST: Final = 64 * 1024
@@ -26,9 +26,9 @@ class BackChannel:
     """
 
     def __init__(
-        self, provider: Provider, register: Register, answers: Answers, audit: Audit
+        self, providers: Providers, register: Register, answers: Answers, audit: Audit
     ) -> None:
-        self._provider = provider
+        self._providers = providers
         self._register = register
         self._answers = answers
         self._audit = audit
@@ -40,7 +40,7 @@ class BackChannel:
         the provider may say it again: its token is good until then (section 2.8).
         """
         try:
-            request = await self._provider.logout_request(await _read_token(visit))
+            request = await self._providers.logout_request(await _read_token(visit))
             sessions = await self._end(request, visit.now)
         except (StoreError, ProviderError) as exc:
             return self._refuse(visit, 503, exc)

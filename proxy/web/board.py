@@ -13,7 +13,17 @@ BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 CALL_BOUNDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """The same for calls to the provider."""
 OTHER: Final = "other"
-CALLS: Final = ("metadata", "keys", "token", "refresh", "userinfo", "revoke", OTHER)
+CALLS: Final = (
+    "metadata",
+    "keys",
+    "token",
+    "refresh",
+    "userinfo",
+    "groups",
+    "revoke",
+    "push",
+    OTHER,
+)
 _CODES = (
     *(200, 201, 202, 204, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409),
     *(410, 413, 415, 421, 422, 429, 431, 500, 501, 502, 503, 504, 505, 521, 522, 523, 524),

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from proxy.errors import ProviderError, Reason
-
-_RETRY: Final = 5.0
-"""Seconds between two tries while an older value can be used."""
 
 T = TypeVar("T")
 
@@ -37,19 +34,30 @@ class Cached(Generic[T]):
         self._clock = clock
         self._value: T | None = None
         self._fetched_at = float("-inf")
-        self._failed_at = float("-inf")
         self._flight: _Flight | None = None
         self.version = 0
         self.failure: ProviderError | None = None
 
     async def get(self) -> T:
-        """The value; the last good one while the provider cannot be asked."""
+        """The value; the last good one while the provider cannot be asked, or is being asked.
+
+        Nobody waits who can go on with an older value: while fetching fails, it is for
+        ``renew`` to try again.
+        """
         if self._value is not None:
-            failed = self.failure is not None
-            due = self._failed_at + _RETRY if failed else self._fetched_at + self._ttl
-            if self._clock() < due:
+            fresh = self._clock() < self._fetched_at + self._ttl
+            if fresh or self.failure is not None or self._flight is not None:
                 return self._value
         return await self.refresh(self.version)
+
+    async def renew(self, age: float) -> None:
+        """Fetch again what is ``age`` seconds old, or could not be fetched last time.
+
+        Raises ProviderError when that fails and there is no older value.
+        """
+        old = self._clock() >= self._fetched_at + age
+        if self._value is None or self.failure is not None or old:
+            await self.refresh(self.version)
 
     async def refresh(self, seen: int) -> T:
         """Fetch again, unless somebody did since ``version`` was ``seen``.
@@ -75,7 +83,7 @@ class Cached(Generic[T]):
             self.version += 1
             flight.complete = True
         except ProviderError as exc:
-            self.failure, self._failed_at = exc, self._clock()
+            self.failure = exc
             flight.complete = True
         finally:
             self._flight = None
@@ -85,6 +93,11 @@ class Cached(Generic[T]):
         if self._value is not None:
             return self._value
         raise again(self.failure or ProviderError(Reason.PROVIDER_UNREACHABLE))
+
+    @property
+    def value(self) -> T | None:
+        """The newest good one, however old."""
+        return self._value
 
     @property
     def known(self) -> bool:

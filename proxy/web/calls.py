@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
+from yarl import URL
 
-from proxy.config.settings import Provider as ProviderSettings
+from proxy.config.provider import Provider as ProviderSettings
 from proxy.errors import ConfigError, ProviderError, Reason
 from proxy.web.metrics import Metrics
+from proxy.web.provider_tls import ProviderTls
 
 LARGEST_ANSWER: Final = 1024 * 1024
 _AT_ONCE: Final = 10
@@ -25,10 +28,14 @@ class Reply:
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Calls:
-    """Makes them, over ``http``, and measures how long they take."""
+    """Makes them, over ``http``, and measures how long they take.
+
+    Raises ConfigError for files and a proxy that cannot be used.
+    """
 
     def __init__(
         self, settings: ProviderSettings, http: aiohttp.ClientSession, metrics: Metrics
@@ -37,9 +44,8 @@ class Calls:
         self._http = http
         self._metrics = metrics
         self._slots: dict[str, asyncio.Semaphore] = {}
-        # True is the connector's own, that of ca_file; False would verify nothing: never used.
-        self._tls: ssl.SSLContext | bool | None = True if settings.ca_file else None
-        self._loading = asyncio.Lock()
+        self._tls = ProviderTls(settings)
+        self._through = _tunnel(settings.https_proxy.reveal())
 
     async def make(
         self,
@@ -65,8 +71,14 @@ class Calls:
         except TimeoutError as exc:
             detail = f"{call}: no answer in time"
             raise ProviderError(Reason.PROVIDER_TIMEOUT, detail, status=504) from exc
+        except aiohttp.ClientHttpProxyError as exc:
+            # its own words could repeat what we told it
+            detail = f"{call}: https_proxy answered with status {exc.status}"
+            raise ProviderError(Reason.PROVIDER_UNREACHABLE, detail) from None
+        except ConfigError as exc:
+            raise ProviderError(Reason.PROVIDER_UNREACHABLE, f"{call}: {exc}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            detail = f"{call}: {type(exc).__name__}: {exc}"
+            detail = f"{call}: {_words(exc)}"
             raise ProviderError(Reason.PROVIDER_UNREACHABLE, detail) from exc
         finally:
             took = asyncio.get_running_loop().time() - started
@@ -79,46 +91,68 @@ class Calls:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> Reply:
-        tls = await self._authorities() if url.lower().startswith("https:") else True
+        # Plain http is for this machine and test networks: no proxy would keep it secret.
+        secure = url.lower().startswith("https:")
+        tls = await self._tls.context() if secure else True
+        through = self._through if secure else _DIRECT
         async with self._http.request(
-            method, url, headers=headers, data=body, allow_redirects=False, ssl=tls
-        ) as response:
+            method, url, headers=headers, data=body, allow_redirects=False, ssl=tls,
+            proxy=through.proxy, proxy_headers=through.headers,
+        ) as response:  # fmt: skip
             chunks, size = [], 0
             async for chunk in response.content.iter_any():
                 size += len(chunk)
                 if size > LARGEST_ANSWER:
                     raise ProviderError(Reason.PROVIDER_ERROR, "the answer is larger than 1 MiB")
                 chunks.append(chunk)
-            return Reply(response.status, response.content_type or "", b"".join(chunks))
-
-    async def _authorities(self) -> ssl.SSLContext | bool:
-        """The system's, read in a thread for the first call: nobody waits for that at start."""
-        async with self._loading:
-            if self._tls is None:
-                self._tls = await asyncio.to_thread(_system_authorities)
-        return self._tls
+            return Reply(
+                response.status, response.content_type or "", b"".join(chunks), response.headers
+            )
 
 
-def _system_authorities() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def _words(exc: aiohttp.ClientError | OSError) -> str:
+    """What went wrong, and where. Not what was said: bytes that are no HTTP may be secrets."""
+    where = isinstance(exc, OSError)
+    return f"{type(exc).__name__}: {exc}" if where else type(exc).__name__
 
 
-def open_session(settings: ProviderSettings) -> aiohttp.ClientSession:
-    """The client for calls to the provider: no cookies, no environment.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Tunnel:
+    """The proxy that connections are made through (CONNECT, RFC 9110 section 9.3.6), or none."""
 
-    It trusts ``provider.ca_file``, or else nobody: ``Calls`` brings the system's authorities.
-    Raises ConfigError when ``provider.ca_file`` cannot be used.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    proxy: URL | None = None
+    headers: Mapping[str, str] | None = None
+
+
+_DIRECT: Final = _Tunnel()
+
+
+def _tunnel(written: str) -> _Tunnel:
+    """Raises ConfigError, which never shows the text: it may hold a password."""
+    if not written:
+        return _DIRECT
     try:
-        if settings.ca_file:
-            context = ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigError([f"provider.ca_file: {settings.ca_file}: {exc}"]) from exc
+        url = URL(written)
+        if url.scheme != "http" or not url.host or url.path != "/" or url.query_string:
+            raise ValueError("not http://host:port")
+        if not url.raw_user and not url.raw_password:
+            return _Tunnel(url)
+        pair = base64.b64encode(f"{url.user or ''}:{url.password or ''}".encode()).decode()
+        return _Tunnel(url.with_user(None), {"Proxy-Authorization": f"Basic {pair}"})
+    except ValueError:
+        raise ConfigError(
+            ["provider.https_proxy: must be http://host:port, or http://user:password@host:port"]
+        ) from None
+
+
+def open_session() -> aiohttp.ClientSession:
+    """The client for calls to all providers: no cookies, no environment.
+
+    It trusts nobody by itself: ``Calls`` brings the authorities, and limits how many calls
+    there are at once, so that one provider that hangs takes nothing from the others.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit=40),
+        connector=aiohttp.TCPConnector(ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         headers={"User-Agent": "auth-proxy"},

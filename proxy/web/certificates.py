@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from typing import Final
 
 from proxy.config.settings import Server
 from proxy.errors import ConfigError
 from proxy.web.log import Log
+from proxy.web.stamp import Stamp, stamp
 
 HANDSHAKE_TIMEOUT: Final = 5.0
 _LOOK_EVERY: Final = 3.0
@@ -118,16 +118,7 @@ class Certificates:
         if self._log is not None:
             self._log.event(level, words, {"file": self._server.certificate_file})
 
-    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _look(self) -> tuple[Stamp, ...]:
         return tuple(
-            _stamp(name) for name in (self._server.certificate_file, self._server.key_file) if name
+            stamp(name) for name in (self._server.certificate_file, self._server.key_file) if name
         )
-
-
-def _stamp(name: str) -> tuple[int, int, int] | None:
-    """What changes when a file does, or when another takes its place behind a link."""
-    try:
-        found = os.stat(name)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

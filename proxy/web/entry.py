@@ -8,20 +8,24 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from proxy.config.settings import Access
+from proxy.config.access import Access
 from proxy.errors import BadRequest, ProxyError, Reason
 from proxy.model import Kind
-from proxy.rules.gate import Forward, Login, Refresh, Refuse
+from proxy.rules.gate import Forward, Login, Refresh, Refuse, StrengthenLogin
+from proxy.rules.judged import Denial, StepUp
 from proxy.rules.routes import Endpoint, Route
 from proxy.session.cookies import single
+from proxy.web.auth import deny
 from proxy.web.backchannel import BackChannel
 from proxy.web.client import Sent, connection_of
 from proxy.web.frontchannel import FrontChannel
-from proxy.web.own_sessions import OwnSessions, SignIn
+from proxy.web.own_sessions import OwnSessions
 from proxy.web.parts import Parts
-from proxy.web.provider import Provider
+from proxy.web.providers import Providers
 from proxy.web.server import SlowLane
 from proxy.web.sessions import Opened
+from proxy.web.settings_page import SettingsPage
+from proxy.web.sign_in import SignIn
 from proxy.web.visit import Visit
 from proxy.wire.exchange import BrokenResponse
 
@@ -29,6 +33,8 @@ Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 _METHODS: Final = {
     Endpoint.SIGN_OUT: frozenset({"GET", "POST"}),
+    Endpoint.SIGN_IN: frozenset({"GET", "HEAD", "POST"}),
+    Endpoint.DEBUG: frozenset({"GET", "HEAD", "POST"}),
     Endpoint.SESSIONS: frozenset({"GET", "HEAD", "POST"}),
     Endpoint.CALLBACK: frozenset({"GET"}),  # a HEAD would use up the code
     Endpoint.BACKCHANNEL_LOGOUT: frozenset({"POST"}),
@@ -55,13 +61,12 @@ class Entry:
             Endpoint.IDENTITY: parts.auth.identity,
             Endpoint.STATIC: self._static,
         }
-        if parts.login is not None:
-            self._endpoints[Endpoint.START] = parts.login.start
-            self._endpoints[Endpoint.CALLBACK] = parts.login.callback
-            self._endpoints[Endpoint.SIGN_IN] = parts.login.sign_in_page
-            self._endpoints[Endpoint.SESSIONS] = _own_sessions(parts, parts.login)
-        if parts.provider is not None:
-            self._endpoints |= _by_provider(parts, parts.provider)
+        page = SettingsPage(parts.runtime, parts.sessions, parts.answers)
+        self._endpoints[Endpoint.SETTINGS] = page.settings
+        if parts.sign_in is not None:
+            self._endpoints |= _signing_in(parts, parts.sign_in)
+        if parts.providers is not None:
+            self._endpoints |= _by_provider(parts, parts.providers)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, whatever it is; never raises but for a client that has gone."""
@@ -142,12 +147,14 @@ class Entry:
             case Forward(session=known):
                 return await self._forward(visit, route, opened if known else None)
             case Login():
-                return await self._login(visit)
+                return await self._login(visit, route)
+            case StrengthenLogin(step_up=step_up):
+                return await self._login(visit, route, step_up, opened)
             case Refuse(reason=Reason.NO_SESSION):
                 parts.metrics.refuse(Reason.NO_SESSION)
                 return parts.answers.refuse(visit, 401, Reason.NO_SESSION)
-            case Refuse(reason=reason):
-                return self._deny(visit, reason, opened)
+            case Refuse(reason=reason, denial=denial):
+                return self._deny(visit, reason, denial, opened)
             case Refresh():
                 raise ProxyError(Reason.INTERNAL, "a refreshed session is due again")
 
@@ -170,19 +177,28 @@ class Entry:
                 visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))
         return await self._parts.upstreams.send(visit, route, opened)
 
-    def _deny(self, visit: Visit, reason: Reason, opened: Opened | None) -> web.StreamResponse:
-        email = ""
-        if opened is not None:
-            person = opened.session.identity
-            self._parts.audit.denied(visit, reason, person)
-            email = person.email
-        return self._parts.answers.refuse(visit, 403, reason, email=email)
+    def _deny(
+        self, visit: Visit, reason: Reason, denial: Denial | None, opened: Opened | None
+    ) -> web.StreamResponse:
+        if denial is None or opened is None:
+            return self._parts.answers.refuse(visit, 403, reason)
+        return deny(visit, denial, opened.session.identity, self._parts.answers, self._parts.audit)
 
-    async def _login(self, visit: Visit) -> web.StreamResponse:
-        if self._parts.login is None:
+    async def _login(
+        self,
+        visit: Visit,
+        route: Route,
+        step_up: StepUp | None = None,
+        opened: Opened | None = None,
+    ) -> web.StreamResponse:
+        """To the provider; for a stronger sign-in to the one of the session."""
+        if self._parts.sign_in is None:
             raise BadRequest(Reason.NOT_FOUND, status=404)
-        return_to = self._runtime.redirects.check(visit.goal.raw)
-        return await self._parts.login.begin(visit, return_to)
+        login, return_to = self._parts.sign_in.login, self._runtime.redirects.check(visit.goal.raw)
+        name = opened.session.identity.provider if opened else ""
+        if step_up is None or opened is None or not login.knows(name):
+            return await login.wanted(visit, return_to, route.provider)
+        return await login.begin(visit, return_to, provider=name, step_up=step_up)
 
     async def _static(self, visit: Visit) -> web.StreamResponse:
         name = visit.goal.path.removeprefix(self._runtime.paths.static)
@@ -216,18 +232,27 @@ class Entry:
         return Sent(499, reusable=False)
 
 
-def _own_sessions(parts: Parts, login: SignIn) -> Handler:
-    """Where people see and end their own."""
-    register, auth = parts.keeping.register, parts.auth
+def _signing_in(parts: Parts, sign_in: SignIn) -> dict[Endpoint, Handler]:
+    """The way in, and where people see and end their own sessions."""
+    register, auth, login = parts.keeping.register, parts.auth, sign_in.login
     own = OwnSessions(parts.runtime, register, auth, login, parts.answers, parts.audit)
-    return own.sessions
+    debugging: dict[Endpoint, Handler] = {}
+    if sign_in.debug is not None:
+        debugging[Endpoint.DEBUG] = sign_in.debug.page
+    return {
+        Endpoint.START: login.start,
+        Endpoint.CALLBACK: sign_in.callbacks.callback,
+        Endpoint.SIGN_IN: login.sign_in_page,
+        Endpoint.SESSIONS: own.sessions,
+        **debugging,
+    }
 
 
-def _by_provider(parts: Parts, provider: Provider) -> dict[Endpoint, Handler]:
-    """Where the provider signs people out."""
+def _by_provider(parts: Parts, providers: Providers) -> dict[Endpoint, Handler]:
+    """Where providers sign people out."""
     answers, audit = parts.answers, parts.audit
-    back = BackChannel(provider, parts.keeping.register, answers, audit)
-    front = FrontChannel(parts.runtime, provider, parts.sessions, answers, audit)
+    back = BackChannel(providers, parts.keeping.register, answers, audit)
+    front = FrontChannel(parts.runtime, providers, parts.sessions, answers, audit)
     return {
         Endpoint.BACKCHANNEL_LOGOUT: back.logout,
         Endpoint.FRONTCHANNEL_LOGOUT: front.logout,

@@ -13,7 +13,7 @@ from typing import cast
 
 from aiohttp.helpers import rfc822_formatted_time
 
-from proxy.config.settings import Access
+from proxy.config.access import Access
 from proxy.errors import ProxyError, Reason
 from proxy.model import Target
 from proxy.rules.gate import Forward, refresh_due
@@ -60,13 +60,14 @@ class Hot:
 
     ``opened`` is the session that it was last let in with, when ``endings`` sessions had ended;
     ``before`` and ``after`` are the upstream's head around the request id. For another session, or
-    a newer JWT, they are made again.
+    a newer JWT, they are made again. Where the rules are not ``steady`` they are asked each time.
     """
 
     peer: str
     target: Target
     route: Route | None
     is_auth: bool
+    steady: bool
     lines: Lines
     where: str
     told: str = ""
@@ -96,6 +97,7 @@ class FastLane:
         self._auth = auth
         self.ledger = ledger
         self._names = runtime.names
+        self._access = runtime.access
         self._largest = runtime.settings.server.max_body_size
 
     def take(self, connection: ClientConnection, request: Request, data: bytes, end: int) -> bool:
@@ -127,12 +129,14 @@ class FastLane:
         visit.target = target = target_through(lines.hop, request.method, request.target)
         visit.pairs = lines.ours
         place = self._judge.place(visit)
+        # A handshake is no exchange: a tunnel follows.
+        route = place if isinstance(place, Route) and not visit.is_handshake else None
         return Hot(
             peer=visit.peer,
             target=target,
-            # A handshake is no exchange: a tunnel follows.
-            route=place if isinstance(place, Route) and not visit.is_handshake else None,
+            route=route,
             is_auth=place is Endpoint.AUTH,
+            steady=(route.rules if route else self._access).steady,
             lines=lines,
             where=self.ledger.asked(target),
         )
@@ -169,6 +173,8 @@ class FastLane:
             if is_new and not self._admit(visit, hot, route, opened):
                 return False
             hot.endings = sessions.endings
+        if not hot.steady and not self._allowed_now(visit, route, opened):
+            return False
         minted, plan = hot.minted, cast(Plan, hot.plan)
         if opened is not None:
             visit.subject = opened.session.identity.subject
@@ -184,13 +190,19 @@ class FastLane:
         run.start(data[end:])
         return True
 
+    def _allowed_now(self, visit: Visit, route: Route, opened: Opened | None) -> bool:
+        """Ask THE table. A key that passes through is the slow lane's."""
+        verdict = self._judge.decide(visit, route, opened)
+        return isinstance(verdict, Forward) and not visit.passthrough
+
     def _admit(self, visit: Visit, hot: Hot, route: Route, opened: Opened | None) -> bool:
-        """Ask THE table; what it says of a session holds for as long as that is at hand."""
+        """What THE table says of a session holds for as long as that is at hand; rules that are
+        not steady are asked again by whoever asks this.
+        """
         lines, number = hot.lines, id(route)  # routes live as long as we do
         known = opened is not None and lines.admitted.get(number) is opened
         if opened is None or not known or visit.now >= opened.good_until:
-            verdict = self._judge.decide(visit, route, opened)
-            if not isinstance(verdict, Forward) or visit.passthrough:
+            if not self._allowed_now(visit, route, opened):
                 return False
             if opened is not None:
                 lines.admitted[number] = opened
@@ -215,6 +227,8 @@ class FastLane:
             if opened is None or not self._admit_auth(visit, hot, opened):
                 return False
             hot.endings = sessions.endings
+        elif not hot.steady and self._auth.denied(visit, opened) is not None:
+            return False
         minted = hot.minted
         if minted is None or now >= minted.renew_at:
             hot.minted = minted = self._auth.minted(opened, now)

@@ -9,24 +9,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.config.keeping import Redis
+from proxy.config.providers import places_of, providers_of
 from proxy.config.settings import Settings
 from proxy.errors import ConfigError
 from proxy.session.database import check_owner
 from proxy.web.certificates import certificate_problems
 from proxy.web.client_tls import authority_problems, client_tls_problems
+from proxy.web.credentials import credential_problems
+from proxy.web.hooks import hook_problems, import_problems
 from proxy.web.keypair import load_pair
+from proxy.web.lists import list_problems
+from proxy.web.provider_tls import provider_tls_problems
 from proxy.web.runtime import configured_signers
 
 
-def file_problems(settings: Settings) -> list[str]:
-    """One line for each file that cannot be used; reads files, opens no connection."""
+def file_problems(settings: Settings, *, importing: bool = False) -> list[str]:
+    """One line for each file that cannot be used; reads files, opens no connection.
+
+    ``importing``: import hooks too, which runs code of theirs. Whoever forks servers does not:
+    they import their own, as the files are by then.
+    """
+    hooks = import_problems if importing else hook_problems
     return [
         *_key_problems(settings),
-        *authority_problems("provider.ca_file", settings.provider.ca_file),
+        *_provider_problems(settings),
         *client_tls_problems(settings.forwarding),
         *certificate_problems(settings.server),
         *_redis_problems(settings.redis),
         *_store_problems(settings.session.file),
+        *list_problems(settings),
+        *hooks(settings.hooks),
     ]
 
 
@@ -36,6 +48,14 @@ def _key_problems(settings: Settings) -> Iterator[str]:
             configured_signers(settings)
         except ConfigError as exc:
             yield from exc.problems
+
+
+def _provider_problems(settings: Settings) -> Iterator[str]:
+    if settings.auth.disabled:
+        return
+    for where, provider in zip(places_of(settings), providers_of(settings), strict=True):
+        yield from provider_tls_problems(provider, where)
+        yield from credential_problems(provider, where)
 
 
 def _redis_problems(redis: Redis) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from proxy.errors import BadRequest, Reason
+from proxy.model import Kind
+from proxy.rules.target import read_kind
 from proxy.web.client import read_body
 from proxy.web.visit import Visit
 
@@ -41,3 +43,24 @@ def only(fields: Fields, name: str) -> str:
     """The value of the field that comes once; empty for none, or several."""
     found = [value for field, value in fields if field == name]
     return found[0] if len(found) == 1 else ""
+
+
+def from_here(visit: Visit, public_url: str) -> bool:
+    """Does the browser say that a page of this origin asks? (Fetch Metadata, else Origin)
+
+    Who says nothing is no browser, or an old one: a token in the form must decide.
+    """
+    site = visit.header("Sec-Fetch-Site")
+    if site:
+        return site == "same-origin"
+    origin = visit.header("Origin").lower()
+    here = f"{visit.goal.scheme}://{visit.goal.host}"
+    return origin in ("", public_url, here)
+
+
+def kind_of_form(visit: Visit) -> Kind:
+    """What may be answered to a POST: a form of a page is answered with pages."""
+    fields: dict[bytes, list[str]] = {}
+    for name, value in visit.request.headers:
+        fields.setdefault(name.lower(), []).append(value.decode("latin-1"))
+    return read_kind("GET", fields)

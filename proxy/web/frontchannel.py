@@ -12,7 +12,7 @@ from aiohttp import web
 from proxy.errors import BadRequest, ProviderError, Reason
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
-from proxy.web.provider import Provider
+from proxy.web.providers import Providers
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Sessions
 from proxy.web.visit import Visit
@@ -33,13 +33,13 @@ class FrontChannel:
     def __init__(
         self,
         runtime: Runtime,
-        provider: Provider,
+        providers: Providers,
         sessions: Sessions,
         answers: Answers,
         audit: Audit,
     ) -> None:
         self._runtime = runtime
-        self._provider = provider
+        self._providers = providers
         self._sessions = sessions
         self._answers = answers
         self._audit = audit
@@ -70,14 +70,16 @@ class FrontChannel:
         return named["iss"][0], named["sid"][0]
 
     async def _policy(self) -> tuple[str, str]:
-        """Our one page that others may frame: the provider, wherever its own pages are."""
-        settings = self._runtime.settings.provider
-        urls = [settings.issuer_url, settings.server_metadata_url]
-        try:
-            metadata = await self._provider.metadata()
-            urls = [metadata.issuer, metadata.authorization_endpoint, metadata.end_session_endpoint]
-        except ProviderError:
-            pass  # the session is over all the same
+        """Our one page that others may frame: the providers, wherever their own pages are."""
+        urls: list[str | None] = []
+        for idp in self._providers.all:
+            try:
+                metadata = await idp.metadata()
+            except ProviderError:  # the session is over all the same
+                urls += [idp.settings.issuer_url, idp.settings.server_metadata_url]
+            else:
+                urls += [metadata.issuer, metadata.authorization_endpoint]
+                urls.append(metadata.end_session_endpoint)
         framed = " ".join(_origins(filter(None, urls))) or "'none'"
         return "Content-Security-Policy", f"default-src 'none'; frame-ancestors {framed}"
 

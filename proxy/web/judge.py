@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.config.settings import Access
+from proxy.config.access import Access
 from proxy.errors import BadRequest, Reason
 from proxy.model import Kind
 from proxy.rules.gate import Verdict, decide, passes_through
@@ -72,7 +72,7 @@ class Judge:
         if opened is None and route.passthrough:
             visit.passthrough = passes_through(route, visit.header("Authorization"))
         session = opened.session if opened else None
-        return decide(route, session, visit.goal.kind, visit.now, passthrough=visit.passthrough)
+        return decide(route, session, visit.goal, visit.now, passthrough=visit.passthrough)
 
     def check_origin(self, visit: Visit, route: Route) -> None:
         """A WebSocket rides on the cookie: only pages of listed origins may open one (B39)."""

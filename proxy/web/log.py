@@ -1,4 +1,4 @@
-"""Access and audit lines, as JSON or text, with one redactor for everything that is written."""
+"""Access and audit lines, as JSON or text; what others said in them has been redacted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
+from proxy.web.redactor import redact
 from proxy.web.sink import Sink
 
 # Text that JSON holds as it is.
@@ -19,39 +20,6 @@ _LONGEST_PATH: Final = 480
 _LONGEST_MESSAGE: Final = 1000
 _MOST_WAITING: Final = 10_000
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-# Between a name and its value, as in a query, a header, JSON, a repr, or any of them escaped.
-_IS: Final = (
-    r"(?:(?:\\*[\"'])?\s*(?:[=:]|%(?:25)*3[da])\s*(?:b?\\*[\"'])?"
-    r"|\\*[\"']\s*,\s*b?\\*[\"'])"
-)
-_SECRETS: Final = (
-    # a JWT, or the beginning of one
-    (re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}"), "[redacted]"),
-    # headers whose whole line is a secret
-    (re.compile(rf"(?i)((?:cookie|authorization){_IS})[^\r\n]+"), r"\1[redacted]"),
-    (
-        re.compile(
-            r"(?i)((?:(?<![a-z])|(?<=3f)|(?<=26))"
-            r"(?:code|state|nonce|code_verifier|client_secret|client_assertion|access_token"
-            r"|refresh_token|id_token|id_token_hint|logout_token|password)"
-            rf"{_IS})[^\s&\"',;\\]+"
-        ),
-        r"\1[redacted]",
-    ),
-    (re.compile(r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"), r"\1[redacted]"),
-    # user and password of a URL
-    (re.compile(r"(://)[^\s/@\"']+@"), r"\1[redacted]@"),
-)
-
-
-def redact(text: str) -> str:
-    """``text`` without tokens, codes, states, secrets or credentials.
-
-    Rather a harmless word too many than a secret too few.
-    """
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def plain_path(path: str) -> str:

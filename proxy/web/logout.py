@@ -6,11 +6,11 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp import web
 
-from proxy.config.settings import Access
+from proxy.config.access import Access
 from proxy.errors import ProviderError, Reason
 from proxy.model import Kind, SetCookie
 from proxy.oidc.logout import end_session_url
@@ -18,7 +18,7 @@ from proxy.session.cookies import single
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.log import Log
-from proxy.web.provider import Provider
+from proxy.web.providers import IdentityProvider, Providers
 from proxy.web.revocation import Revocations
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened, Sessions
@@ -34,7 +34,7 @@ class Logout:
     def __init__(
         self,
         runtime: Runtime,
-        provider: Provider | None,
+        providers: Providers | None,
         sessions: Sessions,
         answers: Answers,
         audit: Audit,
@@ -42,18 +42,17 @@ class Logout:
         token: Callable[[], str],
     ) -> None:
         self._runtime = runtime
-        self._provider = provider
+        self._providers = providers
         self._sessions = sessions
         self._answers = answers
         self._audit = audit
         self._log = log
         self._token = token
-        self._revocations = Revocations(provider, log) if provider is not None else None
+        self._revocations = Revocations(log)
 
     async def close(self) -> None:
         """Let the provider hear of the last sign-outs, for a moment."""
-        if self._revocations is not None:
-            await self._revocations.close()
+        await self._revocations.close()
 
     async def sign_out(self, visit: Visit) -> web.StreamResponse:
         """``{prefix}/sign_out``: a POST, or a GET that started on our own site.
@@ -71,8 +70,9 @@ class Logout:
         for opened in await self._sessions.all(visit.pairs, visit.now):
             await self._sessions.end(opened, visit.now)
             self._audit.signed_out(visit, opened.session.identity)
-            if self._revocations is not None:
-                self._revocations.begin(opened.session.tokens)
+            idp = self._provider_of(opened)
+            if idp is not None:
+                self._revocations.begin(idp, opened.session.tokens)
         return_to = self._runtime.redirects.check(self._param(visit, "rd"))
         state = self._token()
         url = await self._provider_url(opened, state)
@@ -108,7 +108,7 @@ class Logout:
             return self._answers.redirect(visit, 303, return_to, cookies)
         if visit.kind is not Kind.NAVIGATION and visit.goal.method != "POST":
             return self._answers.json(visit, 200, {"signed_out": True}, cookies=cookies)
-        start = f"{self._runtime.paths.start}?rd={quote(return_to, safe='/')}"
+        start = self._runtime.start_path(return_to)
         return self._answers.page(
             visit, 200, "signed_out", cookies, sign_in_url=start, provider_signed_out=provider
         )
@@ -136,19 +136,28 @@ class Logout:
         return visit.goal.method == "POST"
 
     async def _provider_url(self, opened: Opened | None, state: str) -> str | None:
-        if self._provider is None:
+        idp = self._provider_of(opened)
+        if idp is None:
             return None
         try:
-            metadata = await self._provider.metadata()
+            metadata = await idp.metadata()
         except ProviderError:
             return None  # signed out here at least; the provider's own session outlives its fault
         return end_session_url(
             metadata,
-            self._runtime.settings.provider.client_id,
+            idp.settings.client_id,
             opened.session.tokens.id_token if opened else "",
             self._runtime.public(self._runtime.paths.signed_out),
             state,
         )
+
+    def _provider_of(self, opened: Opened | None) -> IdentityProvider | None:
+        """Who vouched for the session; without one, the only provider there is."""
+        if self._providers is None:
+            return None
+        if opened is not None:
+            return self._providers.of(opened.session.identity)
+        return self._providers.first if len(self._providers.all) == 1 else None
 
     def _cleared(self, visit: Visit, kept: str = "") -> list[SetCookie]:
         """Remove every cookie of ours that the browser sent, whatever it holds, but ``kept``."""

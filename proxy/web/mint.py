@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from proxy.errors import ProxyError, Reason
+from proxy.model import Session
+from proxy.session.cards import session_tag
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Minted, Opened
 from proxy.wire.http1 import header_block
@@ -30,9 +33,7 @@ class Mint:
 
     def _sign(self, opened: Opened, audience: tuple[str, ...], now: float) -> Minted:
         runtime, session = self._runtime, opened.session
-        claims = runtime.assertion.claims_for(session, audience, self._token(), opened.sid, now)
-        if claims is None:
-            raise ProxyError(Reason.NO_SESSION, "the session is ending", status=401)
+        claims = self._claims(session, audience, opened.sid, now)
         jwt = runtime.signers[0].sign(claims)
         expires_at: int = claims["exp"]
         headers = runtime.headers.identity(session.identity, jwt, session.tokens.access_token)
@@ -44,3 +45,21 @@ class Mint:
             expires_at=expires_at,
             renew_at=now + (expires_at - now) / 2,
         )
+
+    def alone(self, session: Session, audience: tuple[str, ...], now: float, seconds: float) -> str:
+        """A JWT for one call of our own about ``session``, good for so many seconds at most.
+
+        Raises ProxyError(NO_SESSION) as ``identity`` does.
+        """
+        claims = self._claims(session, audience, session_tag(session.id), now)
+        claims["exp"] = min(claims["exp"], int(now + seconds))
+        return self._runtime.signers[0].sign(claims)
+
+    def _claims(
+        self, session: Session, audience: tuple[str, ...], sid: str, now: float
+    ) -> dict[str, Any]:
+        assertion = self._runtime.assertion
+        claims = assertion.claims_for(session, audience, self._token(), sid, now)
+        if claims is None:
+            raise ProxyError(Reason.NO_SESSION, "the session is ending", status=401)
+        return claims

@@ -12,11 +12,13 @@ from aiohttp import web
 from proxy.crypto.pseudonym import Pseudonyms
 from proxy.errors import BadRequest, Reason
 from proxy.model import Identity, Kind
-from proxy.rules.target import UNIX_PEER, read_kind
+from proxy.rules.judged import Denial
+from proxy.rules.target import UNIX_PEER
 from proxy.session.cards import Card
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
-from proxy.web.forms import only, read_form
+from proxy.web.auth import refusal
+from proxy.web.forms import from_here, kind_of_form, only, read_form
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened
 from proxy.web.user_agent import Browser, read_browser
@@ -44,13 +46,13 @@ class Register(Protocol):
 class Door(Protocol):
     """Who may come in: ``web.auth``."""
 
-    async def allowed(self, visit: Visit) -> Opened | Reason: ...
+    async def allowed(self, visit: Visit) -> Opened | Denial: ...
 
 
 class SignIn(Protocol):
     """Where to send whoever is not signed in: ``web.login``."""
 
-    async def begin(self, visit: Visit, return_to: str) -> web.StreamResponse: ...
+    async def wanted(self, visit: Visit, return_to: str) -> web.StreamResponse: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class OwnSessions:
         if visit.goal.method == "POST":
             return await self._end(visit)
         found = await self._door.allowed(visit)
-        if isinstance(found, Reason):
+        if isinstance(found, Denial):
             return await self._turn_away(visit, found)
         cards = await self._cards(visit, found)
         if visit.kind is not Kind.NAVIGATION:
@@ -153,12 +155,12 @@ class OwnSessions:
 
     async def _end(self, visit: Visit) -> web.StreamResponse:
         # What a form of ours sends is answered with pages, here and in case of trouble.
-        visit.target = replace(visit.goal, kind=_kind_of_form(visit))
+        visit.target = replace(visit.goal, kind=kind_of_form(visit))
         fields = await read_form(visit)
-        if not _from_here(visit, self._runtime):
+        if not from_here(visit, self._runtime.settings.public_url):
             return self._refuse(visit, 403, Reason.CROSS_SITE)
         found = await self._door.allowed(visit)
-        if isinstance(found, Reason):
+        if isinstance(found, Denial):
             return await self._turn_away(visit, found)
         given = only(fields, "token").encode()
         if not any(hmac.compare_digest(given, token.encode()) for token in self._token(found)):
@@ -190,16 +192,16 @@ class OwnSessions:
         await self._register.end_card(card, visit.now)
         return 1
 
-    async def _turn_away(self, visit: Visit, reason: Reason) -> web.StreamResponse:
+    async def _turn_away(self, visit: Visit, denial: Denial) -> web.StreamResponse:
         paths = self._runtime.paths
-        if reason is not Reason.NO_SESSION:
-            return self._answers.refuse(visit, 403, reason)
+        if denial.reason is not Reason.NO_SESSION:
+            return refusal(visit, denial, "", self._answers)
         if visit.kind is not Kind.NAVIGATION:
-            return self._answers.refuse(visit, 401, reason)
+            return self._answers.refuse(visit, 401, denial.reason)
         if visit.goal.method == "POST":
             return self._answers.redirect(visit, 303, paths.sessions)
         visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
-        return await self._sign_in.begin(visit, paths.sessions)
+        return await self._sign_in.wanted(visit, paths.sessions)
 
     def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.StreamResponse:
         return self._answers.refuse(visit, status, reason, retry_url=self._runtime.paths.sessions)
@@ -207,26 +209,6 @@ class OwnSessions:
     def _token(self, opened: Opened) -> tuple[str, ...]:
         """What only a page for this very session can hold; the first is the newest secret's."""
         return self._pseudonyms.of(opened.session.id)
-
-
-def _from_here(visit: Visit, runtime: Runtime) -> bool:
-    """Does the browser say that a page of this origin asks? (Fetch Metadata, else Origin)
-
-    Who says nothing is no browser, or an old one: the token decides.
-    """
-    site = visit.header("Sec-Fetch-Site")
-    if site:
-        return site == "same-origin"
-    origin = visit.header("Origin").lower()
-    here = f"{visit.goal.scheme}://{visit.goal.host}"
-    return origin in ("", runtime.settings.public_url, here)
-
-
-def _kind_of_form(visit: Visit) -> Kind:
-    fields: dict[bytes, list[str]] = {}
-    for name, value in visit.request.headers:
-        fields.setdefault(name.lower(), []).append(value.decode("latin-1"))
-    return read_kind("GET", fields)
 
 
 def _iso(seconds: float) -> str:

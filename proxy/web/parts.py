@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
+from proxy.config.providers import installation
 from proxy.config.settings import Settings
 from proxy.session.keeping import Keeping, open_keeping
 from proxy.session.register import Register
@@ -18,36 +17,24 @@ from proxy.web.admin import Admin
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.auth import Auth
-from proxy.web.calls import Calls
 from proxy.web.crew import Crew
 from proxy.web.fast import FastLane
 from proxy.web.judge import Judge
 from proxy.web.ledger import Ledger
 from proxy.web.log import Log
-from proxy.web.login import Login
 from proxy.web.logout import Logout
 from proxy.web.metrics import Metrics
 from proxy.web.mint import Mint
 from proxy.web.pools import teller
-from proxy.web.provider import Provider
+from proxy.web.providers import Providers
 from proxy.web.refresh import Refresher
 from proxy.web.runtime import Runtime, compile_runtime
 from proxy.web.sessions import Sessions
+from proxy.web.sign_in import Desk, SignIn, open_providers
 from proxy.web.status import Status
 from proxy.web.streams import Streams
 from proxy.web.upstream import Upstreams
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class World:
-    """Time and randomness, handed in: ``clock`` gives Unix seconds, ``random`` n bytes."""
-
-    clock: Callable[[], float] = time.time
-    random: Callable[[int], bytes] = os.urandom
-
-    def token(self) -> str:
-        """256 random bits as 43 URL-safe characters."""
-        return secrets.token_urlsafe(32)
+from proxy.web.world import World
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -71,9 +58,9 @@ class Parts:
     status: Status
     auth: Auth
     logout: Logout
-    login: Login | None
+    sign_in: SignIn | None
     refresher: Refresher | None
-    provider: Provider | None
+    providers: Providers | None
     draining: bool = False
     stopping: bool = False
 
@@ -86,23 +73,24 @@ def assemble(
     metrics = crew.metrics
     ledger = _ledger(runtime, log, metrics, world)
     streams = Streams(lambda: ledger.running)
-    answers, audit = Answers(runtime), Audit(log, metrics, settings.claims.extra)
+    answers, audit = Answers(runtime), Audit(log, metrics, runtime.extra_claims)
     keeping = _keeping(runtime, log, world, crew)
     sessions = Sessions(runtime, keeping, world.token, streams.end_session, streams.sessions)
     mint = Mint(runtime, world.token)
-    provider, login, refresher = None, None, None
+    desk = Desk(runtime, keeping, sessions, answers, audit, log, world)
+    providers, admissions, refresher = None, None, None
     if not settings.auth.disabled:
-        provider = Provider(settings.provider, Calls(settings.provider, http, metrics), world.clock)
-        refresher = Refresher(runtime, provider, sessions, keeping.locks, log, world.clock)
-        login = Login(runtime, provider, sessions, keeping.register, answers, audit, world.token)
-    admin = _admin(settings, keeping.register, audit, world.clock)
+        providers = open_providers(runtime, http, metrics, world)
+        admissions = desk.admissions(http, mint)
+        refresher = desk.refresher(providers, admissions)
+    judge, auth = Judge(runtime), Auth(runtime, sessions, refresher, mint, answers, audit)
+    admin = _admin(runtime, keeping.register, audit, world.clock)
 
     def draining() -> bool:
         return parts.stopping
 
     tell = teller(log, metrics)
     upstreams = Upstreams(runtime, mint, streams, sessions.has_ended, world.clock, tell)
-    judge, auth = Judge(runtime), Auth(runtime, sessions, refresher, mint, answers, audit)
     parts = Parts(
         runtime=runtime,
         keeping=keeping,
@@ -117,12 +105,12 @@ def assemble(
         ledger=ledger,
         judge=judge,
         fast=FastLane(runtime, judge, sessions, upstreams, auth, ledger),
-        status=Status(runtime, keeping.store, provider, answers, metrics, draining, admin),
+        status=Status(runtime, keeping.store, providers, answers, metrics, draining, admin),
         auth=auth,
-        logout=Logout(runtime, provider, sessions, answers, audit, log, world.token),
-        login=login,
+        logout=Logout(runtime, providers, sessions, answers, audit, log, world.token),
+        sign_in=desk.sign_in(providers, admissions, auth) if providers and admissions else None,
         refresher=refresher,
-        provider=provider,
+        providers=providers,
     )
     log.on_loss = metrics.lose
     metrics.watch(lambda: len(ledger.running), lambda: len(streams))
@@ -141,13 +129,16 @@ def _keeping(runtime: Runtime, log: Log, world: World, crew: Crew) -> Keeping:
     def tell(words: str) -> None:
         log.event("warning", words)
 
-    return open_keeping(settings, secrets, world.clock, world.random, tell, path)
+    return open_keeping(
+        settings, installation(settings), secrets, world.clock, world.random, tell, path
+    )
 
 
 def _admin(
-    settings: Settings, register: Register, audit: Audit, clock: Callable[[], float]
+    runtime: Runtime, register: Register, audit: Audit, clock: Callable[[], float]
 ) -> Admin | None:
-    token, issuer = settings.server.admin_token.reveal(), settings.provider.issuer_url
+    token = runtime.settings.server.admin_token.reveal()
+    issuer = runtime.providers[0].issuer_url if len(runtime.providers) == 1 else ""
     return Admin(token, str(issuer or ""), register, audit, clock) if token else None
 
 

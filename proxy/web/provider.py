@@ -1,62 +1,60 @@
-"""What we know of the provider and ask of it: metadata, keys, tokens, userinfo."""
+"""What we know of an OpenID provider and ask of it: metadata, keys, tokens, userinfo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
 
-from proxy.config.settings import Claims
-from proxy.config.settings import Provider as ProviderSettings
-from proxy.crypto.jwk import VerificationKeys, parse_jwks
-from proxy.crypto.jwt import UnknownKey
-from proxy.crypto.strict_json import read_object
-from proxy.errors import BadRequest, LoginError, ProviderError, ProxyError, Reason
-from proxy.model import Identity, Session, Tokens
-from proxy.oidc.attempt import Callback
-from proxy.oidc.claims import identity
+from proxy.config.provider import Provider as ProviderSettings
+from proxy.crypto.jwk import VerificationKeys
+from proxy.errors import BadRequest, LoginError, ProviderError, Reason
+from proxy.model import Session, Tokens
+from proxy.oidc.access_token import verify_access_token
+from proxy.oidc.attempt import Attempt, Callback, authorization_request, authorization_url
+from proxy.oidc.client_auth import TokenRequest
+from proxy.oidc.facts import Claims
 from proxy.oidc.idtoken import verify_id_token, verify_refreshed
 from proxy.oidc.logout_token import LogoutRequest, verify_logout_token
 from proxy.oidc.metadata import Metadata, metadata_url, read_metadata, static_metadata
+from proxy.oidc.pushed import carried, is_pushed, push_request, read_pushed
 from proxy.oidc.revocation import revocation_problem, revocation_requests
-from proxy.oidc.tokens import (
-    read_tokens,
-    refresh_is_over,
-    refresh_request,
-    token_request,
-)
-from proxy.oidc.userinfo import Userinfo, merge, read_userinfo
+from proxy.oidc.tokens import read_tokens, refresh_is_over, refresh_request, token_request
+from proxy.oidc.told import Told
+from proxy.oidc.userinfo import Userinfo, read_userinfo
 from proxy.web.cached import Cached, again
-from proxy.web.calls import LARGEST_ANSWER, Calls, Reply
+from proxy.web.calls import Calls, Reply
+from proxy.web.credentials import Credentials
+from proxy.web.graph import Graph
+from proxy.web.keys import Keys, read_json
+from proxy.web.providers import RefreshOver, is_issuer
 
-_COOL_DOWN: Final = 60.0
-"""Seconds between two re-reads of the keys for an unknown kid (security.md 1.2)."""
-
-T = TypeVar("T")
-
-
-class RefreshOver(ProxyError):
-    """The provider says that a session's refresh token is no good any more."""
-
-    status = 401
+_NOTHING: Claims = {}
 
 
 class Provider:
-    """One OpenID provider, as this relying party sees it."""
+    """One OpenID provider, as this relying party sees it: see ``IdentityProvider``.
+
+    ``token``: () → random text of 256 bits and more. Raises ConfigError for unusable key files.
+    """
+
+    keeps_access_token = False
+    """A refresh brings a new one, for all that it is needed for."""
 
     def __init__(
         self,
         settings: ProviderSettings,
         calls: Calls,
         clock: Callable[[], float],
+        token: Callable[[], str],
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        self.name = settings.name
         self._calls = calls
         self._clock = clock
+        self._credentials = Credentials(settings, clock, token)
         self._metadata = Cached(self._fetch_metadata, settings.metadata_ttl, clock)
-        self._keys = Cached(self._fetch_keys, settings.metadata_ttl, clock)
-        self._keyless = False
-        self._forced_at: dict[bool, float] = {}
+        self._keys = Keys(settings, calls, clock, self._metadata.get)
+        self._graph = Graph(settings.entra, calls) if settings.preset == "entra" else None
+        self._trouble: ProviderError | None = None
 
     async def metadata(self) -> Metadata:
         """Endpoints and abilities. Raises ProviderError while there never was an answer."""
@@ -64,103 +62,190 @@ class Provider:
 
     @property
     def failure(self) -> ProviderError | None:
-        """Why the last look at metadata or keys failed, if it did."""
-        return self._metadata.failure or self._keys.failure
+        """Why it could not be used at the last look, if so."""
+        return self._metadata.failure or self._keys.failure or self._trouble
 
     @property
     def seen(self) -> bool:
         """Has the provider ever answered with metadata and keys?"""
-        return self._metadata.known and (self._keys.known or self._keyless)
+        return self._metadata.known and self._keys.seen
+
+    def speaks_for(self, issuer: str) -> bool | None:
+        """Are tokens of this issuer its own? None while that is not known."""
+        known = self._metadata.value
+        if known is not None:
+            return is_issuer(known.issuer, issuer)
+        written = self.settings.issuer_url
+        if not written or "/.well-known/" in written:
+            return None
+        return is_issuer(written, issuer)
 
     async def check(self) -> None:
-        """Make sure that metadata and keys are in hand. Raises ProviderError."""
-        metadata = await self.metadata()
-        self._keyless = not metadata.jwks_uri
-        if metadata.jwks_uri:
-            await self._keys.get()
+        """Ask for metadata and keys, and see whether we could sign in: whatever is older than
+        half of ``check_every``, or was not to be had. What is known goes on being used.
+        """
+        age = self.settings.check_every / 2
+        await self._metadata.renew(age)
+        await self._keys.renew(age)
+        try:
+            is_pushed(await self.metadata(), self.settings)
+            await self._credentials.proof()
+            self._trouble = None
+        except ProviderError as exc:
+            self._trouble = exc
         if self.failure is not None:
             raise again(self.failure)
 
+    async def authorization(
+        self, attempt: Attempt, redirect_uri: str, passed: Mapping[str, str]
+    ) -> str:
+        """Where to send the browser; the request is pushed first where that is done (RFC 9126).
+
+        Raises ProviderError when it was not taken: the browser never carries one in its place.
+        """
+        metadata, settings = await self.metadata(), self.settings
+        params = authorization_request(metadata, settings, attempt, redirect_uri, passed)
+        if is_pushed(metadata, settings):
+            proof = await self._credentials.proof()
+            reply = await self._send("push", push_request(metadata, settings, params, proof))
+            params = carried(settings, read_pushed(reply.status, reply.body))
+        return authorization_url(metadata, params)
+
     async def redeem(self, callback: Callback, redirect_uri: str) -> Tokens:
         """Code → tokens, unverified. Raises LoginError, ProviderError."""
-        request = token_request(await self.metadata(), self._settings, callback, redirect_uri)
-        reply = await self._calls.make(
-            "token", "POST", request.url, dict(request.headers), request.body
-        )
+        metadata, proof = await self.metadata(), await self._credentials.proof()
+        request = token_request(metadata, self.settings, callback, redirect_uri, proof)
+        reply = await self._send("token", request)
         return read_tokens(reply.status, reply.body, self._clock())
 
-    async def refreshed(
-        self, session: Session, mapping: Claims, keep: Iterable[str]
-    ) -> tuple[Tokens, Identity | None]:
-        """New tokens for a session, and the identity as the provider tells it now.
+    async def told(self, tokens: Tokens, nonce: str) -> tuple[Told, str]:
+        """All that the sign-in brought, verified, and the provider's name for its session.
 
-        None for the identity: userinfo did not answer, and the tokens (the old ones may be
-        used up) are all that is new.
-        Raises RefreshOver when the provider ends it, LoginError for what cannot be believed,
-        ProviderError for a fault.
+        Raises LoginError, ProviderError.
         """
         metadata = await self.metadata()
-        request = refresh_request(metadata, self._settings, session.tokens.refresh_token)
-        reply = await self._calls.make(
-            "refresh", "POST", request.url, dict(request.headers), request.body
-        )
-        if refresh_is_over(reply.status, reply.body):
-            raise RefreshOver(Reason.TOKEN_REFUSED, "invalid_grant")
-        tokens = read_tokens(reply.status, reply.body, self._clock())
-        subject = session.identity.subject
-        proven: Mapping[str, object] = {"iss": metadata.issuer, "sub": subject}
-        if tokens.id_token:
-            proven = await self._with_keys(
-                metadata,
-                lambda keys: verify_refreshed(
-                    tokens.id_token,
-                    keys,
-                    provider=self._settings,
-                    metadata=metadata,
-                    subject=subject,
-                    now=self._clock(),
-                    access_token=tokens.access_token,
-                ),
-                Reason.ID_TOKEN_INVALID,
-            )
-        told = await self.userinfo(tokens, subject)
-        if (told is not None and told.problem) or (told is None and not tokens.id_token):
-            return tokens, None
-        claims = merge(proven, told, self._settings.claims_source)
-        person = identity(claims, mapping, metadata.issuer, keep=keep)
-        # An answer without these does not take back what the sign-in proved.
-        return tokens, replace(
-            person,
-            acr=person.acr or session.identity.acr,
-            amr=person.amr or session.identity.amr,
-            auth_time=person.auth_time or session.identity.auth_time,
-        )
 
-    async def id_token_claims(self, tokens: Tokens, nonce: str) -> Mapping[str, object]:
-        """The verified claims of the ID token. Raises LoginError, ProviderError."""
-        metadata = await self.metadata()
-
-        def verify(keys: VerificationKeys) -> Mapping[str, object]:
+        def verify(keys: VerificationKeys) -> Claims:
             return verify_id_token(
                 tokens.id_token,
                 keys,
-                provider=self._settings,
+                provider=self.settings,
                 metadata=metadata,
                 nonce=nonce,
                 now=self._clock(),
                 access_token=tokens.access_token,
             )
 
-        return await self._with_keys(metadata, verify, Reason.ID_TOKEN_INVALID)
+        claims = await self._keys.using(verify, Reason.ID_TOKEN_INVALID)
+        userinfo = await self._userinfo(metadata, tokens, str(claims["sub"]))
+        sid = claims.get("sid")
+        return (
+            await self._all(metadata, tokens, claims, userinfo),
+            sid if isinstance(sid, str) else "",
+        )
 
-    async def userinfo(self, tokens: Tokens, subject: str) -> Userinfo | None:
+    def refreshes(self, tokens: Tokens) -> bool:
+        return bool(tokens.refresh_token)
+
+    async def refreshed(self, session: Session) -> tuple[Tokens, Told | None]:
+        """New tokens for a session, and what the provider tells of the same person now.
+
+        None for the latter: it did not tell, and the tokens (the old ones may be used up) are
+        all that is new. Raises RefreshOver when the provider ends the session, LoginError for
+        what cannot be believed, ProviderError for a fault.
+        """
+        metadata, person = await self.metadata(), session.identity
+        if not is_issuer(metadata.issuer, person.issuer):
+            raise LoginError(Reason.ISSUER_MISMATCH, "the session is of another issuer")
+        proof = await self._credentials.proof()
+        refresh_token = session.tokens.refresh_token
+        request = refresh_request(metadata, self.settings, refresh_token, proof)
+        reply = await self._send("refresh", request)
+        if refresh_is_over(reply.status, reply.body):
+            raise RefreshOver(Reason.TOKEN_REFUSED, "invalid_grant")
+        tokens = read_tokens(reply.status, reply.body, self._clock())
+        try:
+            return tokens, await self._told_again(metadata, tokens, session)
+        except ProviderError:
+            return tokens, None  # rather than to lose what is in hand
+
+    async def _told_again(
+        self, metadata: Metadata, tokens: Tokens, session: Session
+    ) -> Told | None:
+        person = session.identity
+        claims: Claims = {"iss": person.issuer, "sub": person.subject}
+        if tokens.id_token:
+            claims = await self._refreshed_claims(metadata, tokens, session)
+        userinfo = await self._userinfo(metadata, tokens, person.subject)
+        if userinfo is None and not tokens.id_token:
+            return None
+        if userinfo is not None and userinfo.problem:
+            return None
+        return await self._all(metadata, tokens, claims, userinfo)
+
+    async def _refreshed_claims(
+        self, metadata: Metadata, tokens: Tokens, session: Session
+    ) -> Claims:
+        def verify(keys: VerificationKeys) -> Claims:
+            return verify_refreshed(
+                tokens.id_token,
+                keys,
+                provider=self.settings,
+                metadata=metadata,
+                issuer=session.identity.issuer,
+                subject=session.identity.subject,
+                now=self._clock(),
+                access_token=tokens.access_token,
+            )
+
+        return await self._keys.using(verify, Reason.ID_TOKEN_INVALID)
+
+    async def _all(
+        self, metadata: Metadata, tokens: Tokens, claims: Claims, userinfo: Userinfo | None
+    ) -> Told:
+        """With what the access token says, and what it opens."""
+        notes, groups, partial = [], None, False
+        if userinfo is not None and userinfo.problem:
+            notes.append(f"userinfo said nothing: {userinfo.problem}")
+        said = await self._access_token(metadata, tokens, str(claims["sub"]))
+        found = await self._graph.groups(tokens, claims) if self._graph else None
+        if found is not None:
+            groups, partial = found.groups, found.is_partial
+            notes += [found.note] if found.note else []
+        return Told(
+            issuer=str(claims["iss"]),
+            id_token=claims,
+            userinfo=userinfo,
+            access_token=said,
+            groups=groups,
+            groups_partial=partial,
+            notes=tuple(notes),
+        )
+
+    async def _access_token(self, metadata: Metadata, tokens: Tokens, subject: str) -> Claims:
+        """What it says, where the configuration asks for that; an opaque one says nothing."""
+        if not self.settings.claims.from_access_token or not tokens.access_token:
+            return _NOTHING
+
+        def verify(keys: VerificationKeys) -> Claims:
+            return verify_access_token(
+                tokens.access_token,
+                keys,
+                provider=self.settings,
+                metadata=metadata,
+                subject=subject,
+                now=self._clock(),
+            )
+
+        return await self._keys.using(verify, Reason.ACCESS_TOKEN_INVALID)
+
+    async def _userinfo(self, metadata: Metadata, tokens: Tokens, subject: str) -> Userinfo | None:
         """What userinfo says of ``subject``; None when there is nothing to ask.
 
         Raises LoginError for an answer about somebody else. An answer that is no answer is a
-        Userinfo with its reason: the caller decides whether the ID token is enough.
+        Userinfo with its reason: whoever reads it decides whether the ID token is enough.
         """
-        metadata = await self.metadata()
-        if not metadata.userinfo_endpoint or self._settings.claims_source == "id_token":
+        if not metadata.userinfo_endpoint or self.settings.claims_source == "id_token":
             return None
         if not tokens.access_token:
             return None
@@ -179,13 +264,13 @@ class Provider:
                 reply.content_type,
                 reply.body,
                 keys=keys,
-                provider=self._settings,
+                provider=self.settings,
                 metadata=metadata,
                 subject=subject,
                 now=self._clock(),
             )
 
-        return await self._with_keys(metadata, read, Reason.USERINFO_INVALID)
+        return await self._keys.using(read, Reason.USERINFO_INVALID)
 
     async def logout_request(self, token: str) -> LogoutRequest:
         """What a logout token asks for. Raises BadRequest, ProviderError."""
@@ -193,12 +278,12 @@ class Provider:
 
         def verify(keys: VerificationKeys) -> LogoutRequest:
             return verify_logout_token(
-                token, keys, provider=self._settings, metadata=metadata, now=self._clock()
+                token, keys, provider=self.settings, metadata=metadata, now=self._clock()
             )
 
         reason = Reason.LOGOUT_REQUEST_INVALID
         try:
-            return await self._with_keys(metadata, verify, reason, stranger=True)
+            return await self._keys.using(verify, reason, stranger=True)
         except LoginError as exc:
             raise BadRequest(reason, exc.detail) from exc
 
@@ -208,72 +293,20 @@ class Provider:
         Raises ProviderError for any that it does not revoke; the others are asked for even so.
         """
         metadata, problems = await self.metadata(), []
-        for request in revocation_requests(metadata, self._settings, tokens):
-            reply = await self._calls.make(
-                "revoke", "POST", request.url, dict(request.headers), request.body
-            )
+        proofs = [await self._credentials.proof() for _ in range(2)]
+        for request in revocation_requests(metadata, self.settings, tokens, proofs):
+            reply = await self._send("revoke", request)
             problems.append(revocation_problem(reply.status, reply.body))
         if any(problems):
             detail = "revoke: " + " and ".join(filter(None, problems))
             raise ProviderError(Reason.PROVIDER_ERROR, detail)
 
-    async def _with_keys(
-        self,
-        metadata: Metadata,
-        use: Callable[[VerificationKeys], T],
-        refusal: Reason,
-        *,
-        stranger: bool = False,
-    ) -> T:
-        """Run ``use`` with the keys; on an unknown kid once more with fresh ones (OIDC 10.1.1).
-
-        ``stranger``: anybody may have sent what is to be verified. Raises LoginError(``refusal``)
-        when no key is known even then.
-        """
-        known = await self._keys.get() if metadata.jwks_uri else VerificationKeys()
-        seen = self._keys.version
-        try:
-            return use(known)
-        except UnknownKey as exc:
-            if not metadata.jwks_uri or not self._may_reread(seen, stranger):
-                raise LoginError(refusal, f"{exc}; keys re-read lately") from exc
-        try:
-            return use(await self._keys.refresh(seen))
-        except UnknownKey as exc:
-            raise LoginError(refusal, f"{exc}, also after a re-read") from exc
-
-    def _may_reread(self, seen: int, stranger: bool) -> bool:
-        """Once per cool-down; joining a re-read that others have begun or ended is free.
-
-        Strangers have a cool-down of their own: else they could use up the one that sign-ins
-        need after a rotation.
-        """
-        if self._keys.flying or self._keys.version != seen:
-            return True
-        now = self._clock()
-        if now - self._forced_at.get(stranger, float("-inf")) < _COOL_DOWN:
-            return False
-        self._forced_at[stranger] = now
-        return True
+    async def _send(self, call: str, request: TokenRequest) -> Reply:
+        headers = dict(request.headers)
+        return await self._calls.make(call, "POST", request.url, headers, request.body)
 
     async def _fetch_metadata(self) -> Metadata:
-        if not self._settings.discovery:
-            return static_metadata(self._settings)
-        reply = await self._calls.make("metadata", "GET", metadata_url(self._settings))
-        return read_metadata(_json(reply, "metadata"), self._settings)
-
-    async def _fetch_keys(self) -> VerificationKeys:
-        reply = await self._calls.make("keys", "GET", (await self.metadata()).jwks_uri)
-        try:
-            return parse_jwks(_json(reply, "keys"))
-        except ValueError as exc:
-            raise ProviderError(Reason.PROVIDER_METADATA_INVALID, f"keys: {exc}") from exc
-
-
-def _json(reply: Reply, what: str) -> object:
-    if reply.status != 200:
-        raise ProviderError(Reason.PROVIDER_ERROR, f"{what}: status {reply.status}")
-    try:
-        return read_object(reply.body, LARGEST_ANSWER)
-    except ValueError as exc:
-        raise ProviderError(Reason.PROVIDER_METADATA_INVALID, f"{what}: {exc}") from exc
+        if not self.settings.discovery:
+            return static_metadata(self.settings)
+        reply = await self._calls.make("metadata", "GET", metadata_url(self.settings))
+        return read_metadata(read_json(reply, "metadata"), self.settings)

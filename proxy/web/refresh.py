@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from proxy.errors import LoginError, ProviderError, Reason, StoreError
+from proxy.errors import AccessDenied, LoginError, ProxyError, Reason, StoreError
 from proxy.model import Session, Tokens
 from proxy.rules.gate import refresh_due
 from proxy.session.locks import Locks
+from proxy.web.admission import Admissions
 from proxy.web.log import Log
-from proxy.web.provider import Provider, RefreshOver
+from proxy.web.providers import Providers, RefreshOver
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened, Sessions
 
@@ -36,14 +37,16 @@ class Refresher:
     def __init__(
         self,
         runtime: Runtime,
-        provider: Provider,
+        providers: Providers,
+        admissions: Admissions,
         sessions: Sessions,
         locks: Locks,
         log: Log,
         clock: Callable[[], float],
     ) -> None:
         self._runtime = runtime
-        self._provider = provider
+        self._providers = providers
+        self._admissions = admissions
         self._sessions = sessions
         self._locks = locks
         self._log = log
@@ -89,12 +92,12 @@ class Refresher:
         fields: dict[str, object] = {"sub": session.identity.subject, "sid": opened.sid}
         try:
             fresh = await self._renewed(session, now)
-        except (RefreshOver, LoginError) as exc:
+        except (RefreshOver, LoginError, AccessDenied) as exc:
             # Over, or an answer that cannot be believed (OpenID Connect Core section 12.2).
             self._log.event("info", f"session ended at refresh: {exc}", fields)
             await self._sessions.end(opened, now)
             return None
-        except ProviderError as exc:
+        except ProxyError as exc:  # a fault: of the provider's, or of a hook
             self._log.event("warning", f"refresh failed, session kept: {exc}", fields)
             fresh = replace(session, refresh_at=now + _TRY_AGAIN)
         if self._sessions.has_ended(session.id):
@@ -102,22 +105,44 @@ class Refresher:
         return fresh
 
     async def _renewed(self, session: Session, now: float) -> Session:
-        tokens, person = await self._provider.refreshed(
-            session, self._runtime.settings.claims, self._runtime.kept_claims
-        )
-        kept = Tokens(
-            id_token=tokens.id_token or session.tokens.id_token,
-            access_token=tokens.access_token if session.tokens.access_token else "",
-            refresh_token=tokens.refresh_token or session.tokens.refresh_token,
-            expires_at=tokens.expires_at,
-        )
-        every = self._runtime.settings.session.refresh_every if person else _TRY_AGAIN
-        return replace(
+        """The session with what the provider gives and says now. Raises RefreshOver, LoginError,
+        AccessDenied; ProxyError for a fault."""
+        idp = self._providers.of(session.identity)
+        if idp is None:
+            raise RefreshOver(Reason.UNKNOWN_PROVIDER, "its provider is not configured any more")
+        tokens, told = await idp.refreshed(session)
+        fresh = replace(
             session,
-            identity=person or session.identity,
-            expires_at=self._runtime.session_end(person or session.identity, session.created_at),
-            tokens=kept,
+            tokens=Tokens(
+                id_token=tokens.id_token or session.tokens.id_token,
+                access_token=tokens.access_token if session.tokens.access_token else "",
+                refresh_token=tokens.refresh_token or session.tokens.refresh_token,
+                expires_at=tokens.expires_at,
+            ),
             seen_at=now,
+            refresh_at=now + _TRY_AGAIN,
+        )
+        if told is None:
+            return fresh
+        try:
+            judged = await self._admissions.judge(idp, told, now, "refresh")
+        except (LoginError, AccessDenied):
+            raise
+        except ProxyError as exc:  # the hook failed: the tokens are new all the same
+            self._log.event("warning", f"refresh, identity kept: {exc}")
+            return fresh
+        person = self._admissions.known_as(judged.identity, session.identity)
+        every = self._runtime.settings.session.refresh_every
+        return replace(
+            fresh,
+            # An answer without these does not take back what the sign-in proved.
+            identity=replace(
+                person,
+                acr=person.acr or session.identity.acr,
+                amr=person.amr or session.identity.amr,
+                auth_time=person.auth_time or session.identity.auth_time,
+            ),
+            expires_at=judged.end(self._runtime, session.created_at),
             refresh_at=now + every,
         )
 

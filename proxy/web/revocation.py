@@ -8,7 +8,7 @@ from typing import Final
 from proxy.errors import ProviderError
 from proxy.model import Tokens
 from proxy.web.log import Log
-from proxy.web.provider import Provider
+from proxy.web.providers import IdentityProvider
 
 _AT_ONCE: Final = 1000
 _LAST_SECONDS: Final = 2.0
@@ -21,25 +21,24 @@ class Revocations:
     thousand that hang none is added: the tokens then live until they expire.
     """
 
-    def __init__(self, provider: Provider, log: Log) -> None:
-        self._provider = provider
+    def __init__(self, log: Log) -> None:
         self._log = log
         self._running: set[asyncio.Task[None]] = set()
 
-    def begin(self, tokens: Tokens) -> None:
+    def begin(self, provider: IdentityProvider, tokens: Tokens) -> None:
         """Returns at once."""
         if not tokens.refresh_token and not tokens.access_token:
             return
         if len(self._running) >= _AT_ONCE:
             self._log.event("warning", "tokens are not revoked: too many wait for the provider")
             return
-        task = asyncio.get_running_loop().create_task(self._revoke(tokens))
+        task = asyncio.get_running_loop().create_task(self._revoke(provider, tokens))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _revoke(self, tokens: Tokens) -> None:
+    async def _revoke(self, provider: IdentityProvider, tokens: Tokens) -> None:
         try:
-            await self._provider.revoke(tokens)
+            await provider.revoke(tokens)
         except ProviderError as exc:
             fields: dict[str, object] = {"reason": str(exc.reason)}
             self._log.event("warning", f"tokens are not revoked: {exc.detail}", fields)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
+from urllib.parse import quote
 
-from proxy.config.paths import EndpointPaths, endpoint_paths
+from proxy.config.paths import EndpointPaths, callback_paths, endpoint_paths
+from proxy.config.provider import Provider
+from proxy.config.providers import installation, providers_of
 from proxy.config.settings import Settings
 from proxy.config.types import decode_cookie_secret
 from proxy.crypto.jwt import (
@@ -20,6 +23,7 @@ from proxy.crypto.jwt import (
 from proxy.crypto.seal import Sealer
 from proxy.errors import ConfigError, LoginError, Reason
 from proxy.model import Identity
+from proxy.oidc.roles import RoleTable
 from proxy.rules.access import Rules, claim_paths
 from proxy.rules.assertion import Assertion
 from proxy.rules.headers import HeaderPolicy
@@ -27,7 +31,7 @@ from proxy.rules.redirects import Redirects
 from proxy.rules.routes import Endpoint, Routes, compile_routes
 from proxy.rules.target import Trust, public_hosts
 from proxy.session.cookies import CookieNames, Jar
-from proxy.session.keeping import installation
+from proxy.web.lists import EmailFiles, paths_of
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -39,6 +43,8 @@ class Runtime:
     trust: Trust
     routes: Routes
     access: Rules
+    at_sign_in: Rules
+    """The same without what only a request can tell: method, network, age of the sign-in."""
     kept_claims: frozenset[str]
     headers: HeaderPolicy
     assertion: Assertion
@@ -47,6 +53,13 @@ class Runtime:
     jar: Jar
     attempts: Sealer
     returns: Sealer
+    providers: tuple[Provider, ...]
+    callbacks: Mapping[str, str]
+    """The name of each provider by the path that its answers come to."""
+    extra_claims: tuple[str, ...]
+    """Claims that a provider's ``claims.extra`` keeps: for JWTs and the log."""
+    roles: RoleTable
+    lists: EmailFiles
     secrets: tuple[bytes, ...] = field(repr=False)
 
     @property
@@ -56,6 +69,15 @@ class Runtime:
     def public(self, path: str) -> str:
         """The absolute URL of one of our paths."""
         return self.settings.public_url + path
+
+    def redirect_uri(self, provider: str) -> str:
+        """Where that provider sends browsers back to, as it is registered there."""
+        return next(self.public(path) for path, name in self.callbacks.items() if name == provider)
+
+    def start_path(self, return_to: str, provider: str = "") -> str:
+        """Our own path that begins a sign-in and comes back to ``return_to``."""
+        named = f"&provider={provider}" if provider and self.settings.providers else ""
+        return f"{self.paths.start}?rd={quote(return_to, safe='/')}{named}"
 
     def session_end(self, person: Identity, begun: float) -> float:
         """The absolute end of a session: the provider may declare a sooner one (R103).
@@ -114,13 +136,16 @@ def compile_runtime(
     settings; without it this process makes its own.
     """
     made = made or Made.for_settings(settings, random)
-    paths = endpoint_paths(settings)
+    paths, callbacks = endpoint_paths(settings), callback_paths(settings)
     secrets = [decode_cookie_secret(secret.reveal()) for secret in settings.cookie.secret]
     if not secrets:  # only auth.disabled comes this far without one: nothing lasting is sealed
         secrets = [made.cookie_secret]
     secure = _secure(settings)
     names = CookieNames(_cookie_base(settings, secure))
-    whose = installation(settings.provider)
+    providers = providers_of(settings)
+    whose = installation(settings)
+    lists = EmailFiles(paths_of(settings))
+    further = tuple(name for provider in providers for name in provider.claims.extra)
 
     def sealer(purpose: str) -> Sealer:
         return Sealer(secrets, f"{purpose} {whose}", random)
@@ -134,39 +159,50 @@ def compile_runtime(
             proxies=settings.server.trusted_proxies,
             unix=settings.server.trust_unix,
         ),
-        routes=compile_routes(settings, _endpoints(paths), paths.static),
-        access=Rules.compile(settings.access),
-        kept_claims=claim_paths(settings.access, tuple(r.rule for r in settings.routes))
-        | set(settings.headers.extra.values())
-        | {name for name in (settings.session.end_claim,) if name},
+        routes=compile_routes(settings, _endpoints(paths, callbacks), paths.static, lists),
+        access=Rules.compile(settings.access, lists=lists),
+        at_sign_in=Rules.compile(settings.access, lists=lists, of_requests=False),
+        kept_claims=_kept_claims(settings),
         headers=HeaderPolicy.compile(settings.headers, settings.identity.header, names.ours),
-        assertion=_assertion(settings),
+        assertion=_assertion(settings, further),
         signers=load_signers(settings, made),
-        redirects=_redirects(settings, paths),
+        redirects=_redirects(settings, paths, callbacks),
         jar=Jar(names, secure, settings.cookie.domain, settings.cookie.same_site),
         attempts=sealer("login-attempt"),
         returns=sealer("sign-out-return"),
+        providers=providers,
+        callbacks=callbacks,
+        extra_claims=further,
+        roles=RoleTable.compile(settings.roles, settings.default_role),
+        lists=lists,
         secrets=tuple(secrets),
     )
 
 
-def _redirects(settings: Settings, paths: EndpointPaths) -> Redirects:
+def _kept_claims(settings: Settings) -> frozenset[str]:
+    """The claims that rules, headers and the end of sessions look at."""
+    paths = claim_paths(settings.access, tuple(route.rule for route in settings.routes))
+    end = {settings.session.end_claim} - {""}
+    return paths | set(settings.headers.extra.values()) | end
+
+
+def _redirects(settings: Settings, paths: EndpointPaths, callbacks: Mapping[str, str]) -> Redirects:
     return Redirects(
         settings.public_url,
         settings.login.redirect_hosts,
         settings.server.prefix,
-        frozenset({paths.start, paths.callback, paths.sign_in, paths.sign_out}),
-        pages=frozenset({paths.sessions}),
+        frozenset({paths.start, paths.callback, paths.sign_in, paths.sign_out, *callbacks}),
+        pages=frozenset({paths.sessions, paths.debug}),
     )
 
 
-def _assertion(settings: Settings) -> Assertion:
+def _assertion(settings: Settings, further: Sequence[str]) -> Assertion:
     identity = settings.identity
     return Assertion(
         issuer=identity.issuer or settings.public_url,
         scope=" ".join(identity.scope.split()),
         ttl=identity.ttl,
-        claims=(*identity.claims, *settings.claims.extra),
+        claims=tuple(dict.fromkeys((*identity.claims, *further))),
         max_groups=identity.max_groups,
     )
 
@@ -185,12 +221,12 @@ def _cookie_base(settings: Settings, secure: bool) -> str:
     return "__Host-auth_proxy" if secure and not settings.cookie.domain else "auth_proxy"
 
 
-def _endpoints(paths: EndpointPaths) -> dict[str, Endpoint]:
+def _endpoints(paths: EndpointPaths, callbacks: Mapping[str, str]) -> dict[str, Endpoint]:
     return {
+        **dict.fromkeys(callbacks, Endpoint.CALLBACK),
         paths.ping: Endpoint.PING,
         paths.ready: Endpoint.READY,
         paths.start: Endpoint.START,
-        paths.callback: Endpoint.CALLBACK,
         paths.sign_in: Endpoint.SIGN_IN,
         paths.sign_out: Endpoint.SIGN_OUT,
         paths.signed_out: Endpoint.SIGNED_OUT,
@@ -200,6 +236,8 @@ def _endpoints(paths: EndpointPaths) -> dict[str, Endpoint]:
         paths.auth: Endpoint.AUTH,
         paths.userinfo: Endpoint.USERINFO,
         paths.identity: Endpoint.IDENTITY,
+        paths.settings: Endpoint.SETTINGS,
+        paths.debug: Endpoint.DEBUG,
         paths.jwks: Endpoint.JWKS,
     }
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from aiohttp import web
 
+from proxy.config.providers import places_of
 from proxy.crypto.jwt import JWKS_SECONDS, public_jwks
 from proxy.errors import StoreError
+from proxy.oidc.metadata import Incomplete
 from proxy.session.store import Store
 from proxy.web.admin import Admin
 from proxy.web.answers import Answers
 from proxy.web.metrics import Metrics
-from proxy.web.provider import Provider
+from proxy.web.providers import IdentityProvider, Providers
 from proxy.web.runtime import Runtime
 from proxy.web.visit import Visit
+
+_ONE_OF: Final = "provider "
 
 
 class Status:
@@ -25,7 +30,7 @@ class Status:
         self,
         runtime: Runtime,
         store: Store,
-        provider: Provider | None,
+        providers: Providers | None,
         answers: Answers,
         metrics: Metrics,
         draining: Callable[[], bool],
@@ -33,7 +38,7 @@ class Status:
     ) -> None:
         self._runtime = runtime
         self._store = store
-        self._provider = provider
+        self._providers = providers.all if providers else ()
         self._answers = answers
         self._metrics = metrics
         self._draining = draining
@@ -45,10 +50,9 @@ class Status:
         return self._answers.finish(visit, 200, b"OK\n", headers)
 
     async def ready(self, visit: Visit) -> web.StreamResponse:
-        """200 or 503 and no detail: strangers may ask (R140)."""
-        good = all(state == "ok" for state in (await self.checks()).values())
-        document = {"status": "ready" if good else "unavailable"}
-        return self._answers.json(visit, 200 if good else 503, document)
+        """200 or 503 and one word, no detail: strangers may ask (R140)."""
+        status, word = _verdict(await self.checks())
+        return self._answers.json(visit, status, {"status": word})
 
     async def jwks(self, visit: Visit) -> web.StreamResponse:
         headers = (
@@ -67,18 +71,25 @@ class Status:
         """Each check by name: ``ok``, or the reason why not."""
         return {
             "serving": "stopping" if self._draining() else "ok",
-            "provider": await self._provider_state(),
+            **self._provider_states(),
             "sessions": await self._store_state(),
             "signing_key": "ok" if self._runtime.signers else "missing",
         }
 
-    async def _provider_state(self) -> str:
-        if self._provider is None:
-            return "ok"
-        failure = self._provider.failure
-        if failure is not None:
-            return str(failure.reason)
-        return "ok" if self._provider.seen else "not asked yet"
+    def _provider_states(self) -> dict[str, str]:
+        """By name, where there are several."""
+        if len(self._providers) > 1:
+            return {f"{_ONE_OF}{one.name}": _state(one) for one in self._providers}
+        return {"provider": _state(self._providers[0]) if self._providers else "ok"}
+
+    def _missing(self) -> list[str]:
+        """What the configuration, or a provider's metadata, lacks: options that would mend it."""
+        found = [] if self._runtime.signers else ["identity.signing_key_files"]
+        places = zip(places_of(self._runtime.settings), self._providers, strict=False)
+        for place, provider in places:
+            if isinstance(provider.failure, Incomplete):
+                found += [f"{place}.{name}" for name in provider.failure.missing]
+        return found
 
     async def _store_state(self) -> str:
         try:
@@ -97,10 +108,9 @@ class Status:
 
         async def ready(_: web.Request) -> web.Response:
             checks = await self.checks()
-            good = all(state == "ok" for state in checks.values())
-            word = "ready" if good else "unavailable"
-            body = {"status": word, "checks": checks}
-            return web.json_response(body, status=200 if good else 503)
+            status, word = _verdict(checks)
+            body = {"status": word, "checks": checks, "missing": self._missing()}
+            return web.json_response(body, status=status)
 
         async def keys(_: web.Request) -> web.Response:
             return web.Response(body=self.keys(), content_type="application/jwk-set+json")
@@ -117,3 +127,18 @@ class Status:
         if self._admin is not None:
             self._admin.add_to(app)
         return app
+
+
+def _state(provider: IdentityProvider) -> str:
+    if provider.failure is not None:
+        return str(provider.failure.reason)
+    return "ok" if provider.seen else "not asked yet"
+
+
+def _verdict(checks: Mapping[str, str]) -> tuple[int, str]:
+    """Status and word. Of several providers one is enough to serve, though not for everyone."""
+    several = [state for name, state in checks.items() if name.startswith(_ONE_OF)]
+    others = [state for name, state in checks.items() if not name.startswith(_ONE_OF)]
+    if any(state != "ok" for state in others) or (several and "ok" not in several):
+        return 503, "unavailable"
+    return 200, "ready" if all(state == "ok" for state in several) else "degraded"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from playwright.async_api import Page
 
+from proxy.config.provider import Provider
+from proxy.config.types import Secret
+from proxy.demo.people import User
 from proxy.demo.provider import create_provider
 from proxy.demo.run import CLIENT_ID, listening, provider_config
 from tests.providers import node
@@ -16,6 +20,8 @@ from tests.providers import node
 NPM = "npm oidc-provider"
 EMBEDDED = "embedded provider"
 NODE_MODULES = node.HERE / "node_modules" / "oidc-provider"
+SEVERAL = ("staff", "guests")
+"""Names of providers that the embedded one plays, where a proxy has several."""
 CLIENT_SECRET = "the-tests-secret-of-the-demo-client"
 
 SignIn = Callable[[Page, str, bool], Awaitable[None]]
@@ -54,11 +60,35 @@ async def npm_provider(public_url: str) -> AsyncIterator[ProviderInBrowser]:
         yield ProviderInBrowser(provider.issuer, _sign_in_at_npm, node.sign_out_with_browser)
 
 
+def several_providers(issuer: str) -> tuple[Provider, ...]:
+    """The one at ``issuer`` under two names; the staff's addresses are of example.org."""
+    client: dict[str, Any] = {
+        "issuer_url": issuer,
+        "client_id": CLIENT_ID,
+        "client_secret": Secret(CLIENT_SECRET),
+        "scope": "openid email profile groups",
+    }
+    return (
+        Provider(name="staff", label="The staff", email_domains=("example.org",), **client),
+        Provider(name="guests", label="The guests", **client),
+    )
+
+
 @asynccontextmanager
-async def embedded_provider(public_url: str, port: int) -> AsyncIterator[ProviderInBrowser]:
-    """The demo's own, where the demo has it: on localhost, another port."""
+async def embedded_provider(
+    public_url: str, port: int, people: tuple[User, ...] = ()
+) -> AsyncIterator[ProviderInBrowser]:
+    """The demo's own, where the demo has it: on localhost, another port. With its own people, and
+    ``people``."""
     issuer = f"http://localhost:{port}"
-    app = create_provider(provider_config(issuer, public_url, CLIENT_SECRET))
+    config = provider_config(issuer, public_url, CLIENT_SECRET)
+    further = (f"{public_url}/oauth2/callback/{name}" for name in SEVERAL)
+    clients = [
+        replace(client, redirect_uris=(*client.redirect_uris, *further))
+        for client in config.clients
+    ]
+    config = replace(config, clients=tuple(clients), users=(*config.users, *people))
+    app = create_provider(config)
     async with listening(app, f"127.0.0.1:{port}"):
         yield ProviderInBrowser(issuer, _type_name, _nothing_to_confirm)
 

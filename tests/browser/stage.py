@@ -15,6 +15,7 @@ from typing import Any
 from playwright.async_api import Page, expect
 
 from proxy.config.settings import Server, Settings
+from proxy.demo.people import User
 from proxy.demo.playground import PlaygroundConfig, create_playground
 from proxy.demo.run import demo_settings, listening
 from proxy.web.app import App
@@ -25,6 +26,7 @@ from tests.browser.providers import (
     ProviderInBrowser,
     embedded_provider,
     npm_provider,
+    several_providers,
 )
 
 WORD_DELAY = 0.02
@@ -80,8 +82,13 @@ def free_ports(count: int) -> list[int]:
 
 
 @asynccontextmanager
-async def stage(name: str, **changes: Any) -> AsyncIterator[Stage]:
-    """Everything runs, as ``auth-proxy demo`` sets it up; ``changes`` are whole sections."""
+async def stage(
+    name: str, people: tuple[User, ...] = (), several: bool = False, **changes: Any
+) -> AsyncIterator[Stage]:
+    """Everything runs, as ``auth-proxy demo`` sets it up; ``changes`` are whole sections.
+
+    The embedded provider knows ``people`` besides its own; with ``several`` it plays two.
+    """
     proxy_port, provider_port = free_ports(2)
     url = f"http://localhost:{proxy_port}"
     async with AsyncExitStack() as stack:
@@ -89,12 +96,14 @@ async def stage(name: str, **changes: Any) -> AsyncIterator[Stage]:
         if name == NPM:
             provider = await enter(npm_provider(url))
         else:
-            provider = await enter(embedded_provider(url, provider_port))
+            provider = await enter(embedded_provider(url, provider_port, people))
         playground = PlaygroundConfig(
             f"{url}/oauth2/.well-known/jwks.json", issuer=url, audience="api",
             word_delay=WORD_DELAY,
         )  # fmt: skip
         app_port = await enter(listening(create_playground(playground), "127.0.0.1:0"))
+        if several:
+            changes["providers"] = several_providers(provider.issuer)
         settings = _settings(url, provider.issuer, app_port, changes)
         log = io.StringIO()
         app = await enter(App(settings, Log(log, time.time, "json", "debug")))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from proxy.config.settings import Login
+from proxy.config.sign_in import Login
 from tests.browser.conftest import NewContext
 from tests.browser.providers import EMBEDDED
 from tests.browser.stage import Stage, stage

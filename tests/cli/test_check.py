@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import main
-from tests.config.configurations import SECRET
+from tests.config.configurations import SECRET, SEVERAL
 from tests.fakes.authority import Authority
 
 
@@ -29,6 +29,59 @@ def test_the_summary_says_when_everyone_may_enter(
 ) -> None:
     assert main(["check"]) == 0
     assert "everyone that the provider signs in" in capsys.readouterr().out
+
+
+def test_several_providers_roles_and_rules_are_summed_up(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = """\
+roles: [{name: admin, groups: [admins]}, {name: user}]
+default_role: user
+access: {emails: [a@b.example], max_age: 1h, any: [{roles: [admin]}, {networks: [10.0.0.0/8]}]}
+provisioning: {url: /users/me}
+debug: {enabled: true, roles: [admin]}
+"""
+    config.write_text(SEVERAL + more, encoding="utf-8")
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split(maxsplit=1) for line in out.splitlines()]
+    for line in (
+        ["provider", "google: https://accounts.google.com (preset google)"],
+        ["provider", "partners: https://idp.example.org/"],
+        ["roles", "admin, user; user for all others"],
+        ["provisions", "/users/me"],
+        ["debug", "/oauth2/debug, for admin"],
+    ):
+        assert line in lines
+    assert "by e-mail, age of the sign-in, combined rules" in out
+    assert "tiger" not in out
+    assert "zebra" not in out
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        pytest.param("groups: {all: [a]}", "groups", id="groups"),
+        pytest.param("emails_file: addresses.txt", "e-mail", id="a file of addresses"),
+        pytest.param("roles: [a]", "roles", id="roles"),
+        pytest.param("claims: [{claim: a, present: true}]", "claims", id="claims"),
+        pytest.param("providers: [default]", "providers", id="providers"),
+        pytest.param("{acr_values: [a], amr: [mfa]}", "acr, amr", id="strength"),
+        pytest.param("{methods: [GET], networks: [10.0.0.0/8]}", "methods, networks", id="request"),
+        pytest.param("not: {roles: [a]}", "combined rules", id="not"),
+    ],
+)
+def test_the_kinds_of_conditions_are_named(
+    rule: str, words: str, config: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "addresses.txt").write_text("a@b.example\n")
+    text = config.read_text(encoding="utf-8")
+    rule = rule if rule.startswith("{") else f"{{{rule}}}"
+    config.write_text(f"{text}access: {rule}\n", encoding="utf-8")
+    assert main(["check"]) == 0
+    assert ["lets in", f"by {words}"] in [
+        [line[2:14].strip(), line[14:].strip()] for line in capsys.readouterr().out.splitlines()
+    ]
 
 
 def test_a_bad_configuration_exits_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from proxy.cli import main
+from proxy.config.providers import installation
 from proxy.config.types import decode_cookie_secret
 from proxy.session.cards import session_tag
 from proxy.session.keeping import Keeping, open_keeping
@@ -50,8 +51,14 @@ async def proxy(place: Place, folder: Path) -> AsyncIterator[Keeping]:
     """What a running proxy has open, with the same configuration."""
     text = MINIMAL + place.more
     (folder / "proxy.cfg").write_text(text, encoding="utf-8")
+    settings = load_text(text)
     keeping = open_keeping(
-        load_text(text), [decode_cookie_secret(SECRET)], time.time, os.urandom, lambda words: None
+        settings,
+        installation(settings),
+        [decode_cookie_secret(SECRET)],
+        time.time,
+        os.urandom,
+        lambda words: None,
     )
     try:
         await keeping.shelf.ready()

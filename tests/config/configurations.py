@@ -21,6 +21,24 @@ cookie:
   secret: {SECRET}
 """
 
+SEVERAL = f"""\
+public_url: https://app.example.org
+upstream: http://app:8501
+providers:
+  - name: google
+    preset: google
+    client_id: app
+    client_secret: tiger-in-the-tank
+  - name: partners
+    label: Partners
+    issuer_url: https://idp.example.org/
+    client_id: playground
+    client_secret: zebra-in-the-zoo
+cookie:
+  secret: {SECRET}
+"""
+"""Two providers; the second one's entry begins on line 8."""
+
 MINIMAL_ENVIRONMENT: Mapping[str, str] = {
     "AUTH_PROXY_PUBLIC_URL": "https://app.example.org",
     "AUTH_PROXY_UPSTREAM": "http://app:8501",

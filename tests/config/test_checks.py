@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from proxy.config.access import AccessRules
 from proxy.config.checks import ROWS, check
 from proxy.config.declaration import options
-from tests.config.configurations import MINIMAL, SECRET, load_text, problems_of
+from proxy.config.settings import Route
+from tests.config.configurations import MINIMAL, SECRET, SEVERAL, load_text, problems_of
 
 
 def reported(flags: Mapping[str, str], text: str = MINIMAL) -> str:
@@ -19,13 +21,6 @@ def reported(flags: Mapping[str, str], text: str = MINIMAL) -> str:
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        pytest.param(
-            {"provider.discovery": "false"},
-            "not set: provider.authorization_endpoint (AUTH_PROXY_PROVIDER_AUTHORIZATION_ENDPOINT),"
-            " provider.token_endpoint",
-            id="no discovery and no endpoints",
-        ),
-        pytest.param({"provider.client_secret": ""}, "provider.client_secret (", id="no secret"),
         pytest.param({"cookie.secret": "short"}, "cookie.secret: looks like", id="weak secret"),
         pytest.param(
             {"cookie.secret": f"{SECRET},0123456789abcdef"},
@@ -43,45 +38,7 @@ def reported(flags: Mapping[str, str], text: str = MINIMAL) -> str:
             id="the cookie secret given away",
         ),
         pytest.param(
-            {"provider.id_token_algorithms": "RS256,None"}, "none is refused", id="unsigned tokens"
-        ),
-        pytest.param(
-            {"provider.id_token_algorithms": "RS265"}, "'RS265' is not a known", id="a typo"
-        ),
-        pytest.param(
-            {"provider.id_token_algorithms": "HS256"},
-            "HS256 needs a provider.client_secret of 32 bytes",
-            id="HS256 with a weak client secret",
-        ),
-        pytest.param({"provider.id_token_algorithms": ""}, "at least one", id="no algorithm"),
-        pytest.param(
-            {"provider.issuer_url": "http://idp.example.org"},
-            "provider.issuer_url: must be https",
-            id="provider on http",
-        ),
-        pytest.param(
-            {"provider.token_endpoint": "http://127.0.0.1.example.org/t"},
-            "provider.token_endpoint: must be https",
-            id="a host that only looks local",
-        ),
-        pytest.param(
             {"public_url": "http://app.example.org"}, "public_url: must be https", id="app on http"
-        ),
-        pytest.param({"provider.scope": "email"}, "must contain openid", id="no openid scope"),
-        pytest.param(
-            {"provider.extra_headers": "{authorization: x}"},
-            "provider.extra_headers.authorization: is set by",
-            id="a header of ours to the provider",
-        ),
-        pytest.param(
-            {"provider.authorization_params": "{nonce: x}"},
-            "provider.authorization_params.nonce: is set by",
-            id="a fixed nonce",
-        ),
-        pytest.param(
-            {"provider.allowed_login_params": "redirect_uri"},
-            "provider.allowed_login_params: redirect_uri is set by",
-            id="a redirect URI from a link",
         ),
         pytest.param(
             {"public_url": "http://localhost:1", "cookie.same_site": "None"},
@@ -126,18 +83,9 @@ def test_what_does_not_fit_together(flags: Mapping[str, str], expected: str) -> 
 @pytest.mark.parametrize(
     "flags",
     [
-        pytest.param({"provider.issuer_url": "http://localhost:8080"}, id="a local provider"),
-        pytest.param(
-            {"provider.issuer_url": "http://idp", "provider.allow_insecure_http": "true"},
-            id="http allowed",
-        ),
         pytest.param({"public_url": "http://localhost:4180"}, id="a local app"),
         pytest.param(
             {"public_url": "http://app.example.org", "cookie.secure": "false"}, id="stated http"
-        ),
-        pytest.param(
-            {"provider.client_secret": "", "provider.token_auth_method": "none"},
-            id="a public client",
         ),
         pytest.param({"session.lifetime": "1h"}, id="a life shorter than the default idle limit"),
         pytest.param({"server.private_listen": "off"}, id="no private port"),
@@ -161,27 +109,31 @@ def test_without_authentication_neither_provider_nor_secret_is_needed() -> None:
     assert problems_of(text) == []
 
 
-def test_explicit_endpoints_replace_discovery() -> None:
-    base = "https://idp.example.org"
-    flags = {
-        "provider.discovery": "false",
-        "provider.authorization_endpoint": f"{base}/authorize",
-        "provider.token_endpoint": f"{base}/token",
-        "provider.jwks_uri": f"{base}/jwks",
-    }
-    assert reported(flags) == ""
-
-
-def test_metadata_url_replaces_issuer_url() -> None:
-    text = MINIMAL.replace("issuer_url: ", "server_metadata_url: ")
-    assert problems_of(text) == []
-
-
 def test_rules_whose_options_are_broken_are_left_out() -> None:
     settings = load_text(MINIMAL)
     assert check(settings, frozenset({"cookie.secret"})) == []
 
 
+def test_a_row_is_left_out_when_something_in_an_entry_is_broken() -> None:
+    routes = (Route(path="/a"), Route(path="/a"))
+    settings = load_text(MINIMAL).model_copy(update={"routes": routes})
+    assert [problem.path for problem in check(settings)] == ["routes.1"]
+    assert check(settings, frozenset({"routes.0.methods"})) == []
+    assert check(settings, frozenset({"routes_of_others"})) != []
+
+
+def test_a_row_that_reads_one_key_of_entries_is_left_out_for_no_other() -> None:
+    rules = AccessRules(providers=("nobody",))
+    settings = load_text(SEVERAL).model_copy(update={"access": rules})
+    assert [problem.path for problem in check(settings)] == ["access.providers"]
+    assert len(check(settings, frozenset({"providers.1.timeout"}))) == 1
+    for broken in ("providers", "providers.1.name"):
+        assert check(settings, frozenset({broken})) == []
+
+
 def test_rows_name_options_that_exist() -> None:
     known = {option.key for option in options()}
+    for option in options():
+        if option.entry:
+            known |= {f"{option.key}.*.{inner.key}" for inner in options(option.entry)}
     assert {name for row in ROWS for name in row.reads} <= known

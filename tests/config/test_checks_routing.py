@@ -1,4 +1,4 @@
-"""The rules about routes, headers, paths and people."""
+"""The rules about routes, headers and paths."""
 
 from __future__ import annotations
 
@@ -95,18 +95,17 @@ def test_without_a_global_upstream_every_path_needs_one(routes: str, expected: s
         pytest.param(
             {"paths.callback": "/oauth2/start"}, "paths.callback: /oauth2/start is", id="one path"
         ),
+        pytest.param(
+            {
+                "providers": "[{name: start, preset: google}]",
+                "paths.start": "/oauth2/callback/start",
+            },
+            "paths.start: /oauth2/callback/start is already the callback of provider start",
+            id="the path of one provider's callback",
+        ),
         pytest.param({"paths.ping": ""}, "paths.ping: must not be empty", id="no ping"),
         pytest.param(
             {"paths.start": "/a/../b"}, "paths.start: a path starts", id="dot segments in our paths"
-        ),
-        pytest.param({"access.email_domains": "@example.org"}, "without the @", id="an at sign"),
-        pytest.param({"access.email_domains": "exa mple.org"}, "not a domain", id="a space there"),
-        pytest.param({"access.emails": "a@b@c.org"}, "not an e-mail address", id="two at signs"),
-        pytest.param({"access.emails": "example.org"}, "not an e-mail address", id="no at sign"),
-        pytest.param(
-            {"routes": "[{path: /a, rule: {email_domains: ['x@y']}}]"},
-            "routes.0.rule.email_domains",
-            id="in a route",
         ),
         pytest.param(
             {"forwarding.client_key_file": "/run/key.pem"},
@@ -127,8 +126,6 @@ def test_what_is_refused(flags: Mapping[str, str], expected: str) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        pytest.param({"access.email_domains": "*,example.org,.lyon.fr,*.paris.fr"}, id="domains"),
-        pytest.param({"access.emails": "jean.dupont@example.org"}, id="an address"),
         pytest.param({"headers.extra": "{X-Siret: siret}"}, id="a header"),
         pytest.param(
             {"paths.callback": "/v1/auth/auth", "paths.start": "/v1/auth/login"}, id="E4.1"
@@ -137,12 +134,6 @@ def test_what_is_refused(flags: Mapping[str, str], expected: str) -> None:
 )
 def test_what_is_accepted(flags: Mapping[str, str]) -> None:
     assert reported(flags) == ""
-
-
-def test_a_wrong_route_hides_no_problem_about_people() -> None:
-    found = reported({"routes": "[{path: ping}]", "access.emails": "foo"})
-    assert "routes.0.path: " in found
-    assert "access.emails: 'foo'" in found
 
 
 def test_a_public_route_cannot_have_a_rule() -> None:

@@ -54,3 +54,9 @@ def test_a_key_must_be_a_word() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(BadDocument):
         read_document(text, {})
+
+
+def test_a_single_entry_stands_for_a_list_of_one() -> None:
+    document = read_document("not:\n  any:\n    - x: 1\n", {})
+    assert document.line(("not", 0, "any", 0, "x")) == 3
+    assert document.line(("not", 1, "any", 0, "x")) == 1

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from proxy.config.access import Access
 from proxy.config.load import Sources, draft
-from proxy.config.settings import Access
 from tests.config.configurations import (
     MINIMAL,
     MINIMAL_ENVIRONMENT,
@@ -92,8 +92,43 @@ def test_precedence(
         ),
         pytest.param(
             "access:\n  claims:\n    - claim: roles\n",
-            "proxy.cfg:11: access.claims.0: a claim rule needs any_of, all_of or equals",
+            "proxy.cfg:11: access.claims.0: a claim rule needs any_of, in, all_of, equals, matches",
             id="a claim rule that says nothing",
+        ),
+        pytest.param(
+            "access:\n  any:\n    - emials: [a@b.example]\n",
+            "proxy.cfg:11: access.any.0.emials: unknown option, did you mean emails?",
+            id="a misspelt key of a rule in a rule",
+        ),
+        pytest.param(
+            "access:\n  any:\n    - not:\n        clams: []\n",
+            "proxy.cfg:12: access.any.0.not.clams: unknown option, did you mean claims?",
+            id="a misspelt key of a single rule under not",
+        ),
+        pytest.param(
+            "access:\n  all:\n    - nott: {emails: [a@b.example]}\n",
+            "proxy.cfg:11: access.all.0.nott: unknown option, did you mean not?",
+            id="nearly not",
+        ),
+        pytest.param(
+            "access:\n  not_:\n    emails: [a@b.example]\n",
+            "proxy.cfg:10: access.not_: unknown option, did you mean access.not?",
+            id="not as Python has it",
+        ),
+        pytest.param(
+            "access:\n  claims:\n    - {claim: a, in_: [b]}\n",
+            "proxy.cfg:11: access.claims.0.in_: unknown option, did you mean in?",
+            id="in as Python has it",
+        ),
+        pytest.param(
+            "access:\n  not:\n    networks: [here]\n",
+            "proxy.cfg:11: access.not.0.networks.0: 'here' is not a network",
+            id="a wrong value under a single not",
+        ),
+        pytest.param(
+            "access:\n  any:\n    - max_age: soon\n",
+            "proxy.cfg:11: access.any.0.max_age: 'soon' is not a duration",
+            id="a wrong value in a rule in a rule",
         ),
         pytest.param(
             "login:\n  max_attempts: 99\n",
@@ -276,6 +311,25 @@ def test_a_draft_serves_commands_that_need_only_a_part() -> None:
     assert not found.broken
 
 
+@pytest.mark.parametrize(
+    ("path", "more", "folder"),
+    [
+        pytest.param("/etc/app/proxy.cfg", "", "/etc/app", id="beside the file"),
+        pytest.param("proxy.cfg", "", ".", id="here"),
+        pytest.param("/etc/app/proxy.cfg", ", folder: /srv/hooks", "/srv/hooks", id="as written"),
+        pytest.param(None, "", "", id="no file"),
+    ],
+)
+def test_hooks_lie_beside_the_configuration(path: str | None, more: str, folder: str) -> None:
+    text = f"{MINIMAL}hooks: {{post_login: 'a:b'{more}}}\n"
+    environ = MINIMAL_ENVIRONMENT if path is None else {}
+    if path is None:
+        environ = {**environ, "AUTH_PROXY_HOOKS_POST_LOGIN": "a:b"}
+    sources = Sources(path, text if path else None, environ, {})
+    assert draft(sources, str).settings.hooks.folder == folder
+    assert load_text(MINIMAL).hooks.folder == ""
+
+
 def test_a_huge_file_is_refused() -> None:
     assert problems_of("#" * (1 << 20) + "\n") == ["proxy.cfg: longer than 1 MiB"]
 
@@ -293,10 +347,22 @@ def test_deep_nesting_is_refused() -> None:
         pytest.param("identity.signing_key_files[1]: b: gone", "proxy.cfg:14: ", id="in a list"),
         pytest.param("server.private_listen: taken", "", id="a default"),
         pytest.param("worker 1 ended", "", id="no option"),
+        pytest.param("routes.1.rule.emails_file: f: gone", "proxy.cfg:18: ", id="in an entry"),
     ],
 )
 def test_a_problem_found_later_is_put_where_its_option_was_set(problem: str, origin: str) -> None:
     text = f"{MINIMAL}server:\n  key_file: k\nidentity:\n  signing_key_files:\n  - a\n  - b\n"
+    text += "routes:\n- path: /a\n- path: /b\n  rule: {emails_file: f}\n"
     environ = {"AUTH_PROXY_PROVIDER_CA_FILE": "c"}
     sources = Sources("proxy.cfg", text, environ, {"server.listen": ":80"})
     assert draft(sources, lambda path: "").locate(problem) == f"{origin}{problem}"
+
+
+def test_hooks_are_looked_for_beside_the_file() -> None:
+    def folder(path: str, more: str = "") -> str:
+        text = f"{MINIMAL}hooks:\n  post_login: people:admit\n{more}"
+        return draft(Sources(path, text, {}, {}), str).settings.hooks.folder
+
+    assert folder("/etc/auth-proxy/proxy.cfg") == "/etc/auth-proxy"
+    assert folder("proxy.cfg") == "."
+    assert folder("/etc/proxy.cfg", "  folder: /srv/hooks\n") == "/srv/hooks"

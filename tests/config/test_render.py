@@ -35,10 +35,11 @@ def test_the_example_shows_the_defaults() -> None:
     settings = load_text(whole, ENVIRON)
     plain = load_text(example(), ENVIRON)
     access = settings.access.model_copy(update={"claims": ()})
-    same = settings.model_copy(update={"routes": (), "access": access})
+    same = settings.model_copy(update={"routes": (), "roles": (), "access": access})
     assert same == plain
     assert settings.routes[0].path == "/api/*"
     assert settings.access.claims[0].any_of == ("member",)
+    assert settings.roles[0].groups == ("admins",)
 
 
 def test_the_example_and_the_page_mention_every_option() -> None:
@@ -59,5 +60,44 @@ def test_the_schema_knows_every_section_and_allows_secret_files() -> None:
     schema = json.loads(json_schema())
     assert "required" not in schema
     assert "client_secret_file" in schema["$defs"]["Provider"]["properties"]
+    assert "https_proxy_file" in schema["$defs"]["Provider"]["properties"]
     assert schema["$defs"]["Route"]["required"] == ["path"]
     assert schema["additionalProperties"] is False
+
+
+def test_every_kind_of_entry_has_one_table_that_the_others_lead_to() -> None:
+    page = options_page()
+    anchors = [heading.lower().replace(" ", "-") for heading in re.findall("(?m)^## (.*)$", page)]
+    assert len(set(anchors)) == len(anchors)
+    assert set(re.findall(r"\]\(#([\w-]+)\)", page)) <= set(anchors)
+    assert {"each-rule", "each-claim-rule", "each-route", "each-role"} <= set(anchors)
+    rules = page.partition("## Each rule\n")[2].partition("\n## ")[0]
+    for key in ("emails", "groups.any", "any", "not"):
+        assert rules.count(f"| `{key}` |") == 1
+    assert "list, see [each rule](#each-rule)" in rules
+
+
+def test_what_the_page_shows_as_a_section_is_not_shown_again() -> None:
+    page = options_page()
+    assert "list, each as in [provider](#provider)" in page
+    assert page.count("the client id that the provider gave") == 1
+    routes = page.partition("## Each route\n")[2].partition("\n## ")[0]
+    assert "| `rule` | see [each rule](#each-rule) |" in routes
+    assert "rule.emails" not in routes
+
+
+def test_the_example_shows_no_rule_in_a_rule_and_no_provider_twice() -> None:
+    text = example()
+    assert text.count("client_id:") == 1
+    assert {"  #any: []", "  #all: []", "  #not: []", "#providers: []"} <= set(text.splitlines())
+
+
+def test_the_schema_has_rules_in_rules_and_one_without_a_list() -> None:
+    schema = json.loads(json_schema())
+    rule = schema["$defs"]["Rule"]["properties"]
+    assert rule["any"]["items"] == {"$ref": "#/$defs/Rule"}
+    several = {"type": "array", "items": {"$ref": "#/$defs/Rule"}}
+    assert rule["not"]["anyOf"] == [{"$ref": "#/$defs/Rule"}, several]
+    assert "not_" not in rule
+    assert "in" in schema["$defs"]["ClaimRule"]["properties"]
+    assert schema["properties"]["providers"]["items"] == {"$ref": "#/$defs/Provider"}

@@ -65,6 +65,10 @@ def test_uses(jwk: Any, algorithms: tuple[str, ...] | None) -> None:
         pytest.param(lambda: _rsa(e="AQ"), id="exponent 1"),
         pytest.param(lambda: rsa_key("weak", 1024).jwk(), id="RSA of 1024 bits"),
         pytest.param(lambda: _rsa(n=encode_base64url(b"\xff" * 4096)), id="RSA of 32768 bits"),
+        pytest.param(lambda: _rsa(n=encode_base64url(b"\xff" * 1025)), id="RSA of 8200 bits"),
+        pytest.param(lambda: _rsa(n="_" * 900_000), id="RSA of half a million bytes"),
+        pytest.param(lambda: _rsa(e=encode_base64url(b"\xff" * 5)), id="a long exponent"),
+        pytest.param(lambda: ec_key().jwk(x="A" * 900_000), id="an endless coordinate"),
         pytest.param(lambda: ec_key().jwk(x="AQ"), id="a point that is not on the curve"),
         pytest.param(lambda: ec_key().jwk(crv="secp256k1"), id="another curve"),
         pytest.param(lambda: ed_key().jwk(x="AQ"), id="a short Ed25519 key"),
@@ -82,6 +86,11 @@ def test_leaves_out_and_keeps_the_others(jwk: Any) -> None:
 def test_a_document_that_is_no_jwks_is_a_value_error(document: object) -> None:
     with pytest.raises(ValueError, match="JWKS"):
         parse_jwks(document)
+
+
+def test_the_first_hundred_keys_count() -> None:
+    flood = [ec_key().jwk(kid=str(number)) for number in range(5000)]
+    assert [key.kid for key in parse_jwks({"keys": flood}).keys] == [str(n) for n in range(100)]
 
 
 def test_an_empty_jwks_has_no_keys() -> None:

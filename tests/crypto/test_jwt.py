@@ -72,6 +72,15 @@ def test_no_kid_tries_every_key_that_fits() -> None:
     assert verify(token(CLAIMS, rsa_key(), "RS256", kid=None), keys, ALL).claims == CLAIMS
 
 
+def test_twenty_keys_are_tried_and_no_more() -> None:
+    """Each costs time, and strangers may send tokens."""
+    others = [ec_key(f"other {number}") for number in range(20)]
+    made = token(CLAIMS, ec_key(), "ES256", kid=None)
+    assert verify(made, _keys(*others[:19], ec_key()), ALL).claims == CLAIMS
+    with pytest.raises(UnknownKey):
+        verify(made, _keys(*others, ec_key()), ALL)
+
+
 def test_two_keys_of_the_same_kid_are_both_tried() -> None:
     keys = parse_jwks({"keys": [ec_key("a").jwk(kid="x"), ec_key("b").jwk(kid="x")]})
     assert verify(token(CLAIMS, ec_key("b"), "ES256", kid="x"), keys, ALL).claims == CLAIMS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.crypto.strict_json import read_object
+from proxy.crypto.strict_json import read_list, read_object
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,21 @@ def test_any_bytes_are_an_object_or_a_value_error(data: bytes) -> None:
 def test_a_number_beyond_all_numbers_is_refused(number: str) -> None:
     with pytest.raises(ValueError, match="out of range"):
         read_object(b'{"x": %b}' % number.encode(), 1000)
+
+
+def test_a_list_is_read_as_strictly() -> None:
+    assert read_list(b'[{"a": 1}, null]', 100) == [{"a": 1}, None]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"{}", "a JSON object, not an array"),
+        (b"null", "a JSON null, not an array"),
+        (b'[{"a":1,"a":2}]', "twice"),
+        (b"[1, 2]", "larger"),
+    ],
+)
+def test_what_is_no_list(data: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        read_list(data, 5 if problem == "larger" else 100)

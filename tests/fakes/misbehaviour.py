@@ -12,6 +12,7 @@ from aiohttp import web
 from proxy.crypto.jwk import encode_base64url
 from proxy.demo.keys import Keys
 from proxy.model import Json
+from tests.fakes.hostile_keys import KEY_SETS, SIGNATURES
 
 Claims = dict[str, Json]
 HUGE = 8 * 1024 * 1024
@@ -99,6 +100,8 @@ DISCOVERY: Mapping[str, Answer] = {
     "discovery_javascript_endpoint": lambda d: _json(
         d | {"authorization_endpoint": "javascript:alert(1)"}
     ),
+    "discovery_plain_http": lambda d: _json(d | {"token_endpoint": "http://op.example/token"}),
+    "discovery_other_jwks_uri": lambda d: _json(d | {"jwks_uri": f"{d['jwks_uri']}?run=2"}),
 }
 
 JWKS: Mapping[str, Answer] = {
@@ -107,6 +110,10 @@ JWKS: Mapping[str, Answer] = {
     "jwks_empty": lambda d: _json({"keys": []}),
     "jwks_list": lambda d: _json([d]),
     "jwks_huge": _huge,
+    **{
+        name: lambda d, change=change: _json(change(d))  # type: ignore[misc]
+        for name, change in KEY_SETS.items()
+    },
 }
 
 REVOKE: Mapping[str, Answer] = {
@@ -114,6 +121,20 @@ REVOKE: Mapping[str, Answer] = {
     "revoke_400": lambda d: _json({"error": "invalid_request", "error_description": "no"}, 400),
     "revoke_unsupported": lambda d: _json({"error": "unsupported_token_type"}, 400),
     "revoke_huge": _huge,
+}
+
+
+PROTOCOL = ("iss", "sub", "aud", "exp", "iat", "nonce", "at_hash", "acr", "auth_time", "sid")
+
+PUSH: Mapping[str, Answer] = {
+    "push_500": lambda d: _html(500),
+    "push_400": lambda d: _json({"error": "invalid_request", "error_description": "no"}, 400),
+    "push_200_error": lambda d: _json(d | {"error": "invalid_request"}),
+    "push_html": lambda d: _html(),
+    "push_no_uri": lambda d: _json(_without(d, "request_uri"), 201),
+    "push_odd_uri": lambda d: _json(d | {"request_uri": 'urn:"><script>\r\n'}, 201),
+    "push_over": lambda d: _json(d | {"expires_in": 0}, 201),
+    "push_huge": _huge,
 }
 
 
@@ -136,7 +157,7 @@ ID_TOKEN: Mapping[str, Callable[[Claims], Claims]] = {
     "id_token_wrong_at_hash": lambda c: c | {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
     **{
         f"id_token_missing_{name}": lambda c, name=name: _without(c, name)  # type: ignore[misc]
-        for name in ("iss", "sub", "aud", "exp", "iat", "nonce", "at_hash", "acr")
+        for name in ("iss", "sub", "aud", "exp", "iat", "nonce", "at_hash", "acr", "auth_time")
     },
     "id_token_empty_sub": lambda c: c | {"sub": ""},
     "id_token_number_sub": lambda c: c | {"sub": 42},
@@ -149,6 +170,10 @@ ID_TOKEN: Mapping[str, Callable[[Claims], Claims]] = {
     "id_token_text_exp": lambda c: c | {"exp": str(c["exp"])},
     "id_token_multi_at_email": lambda c: c | {"email": "a@example.org@evil.example"},
     "id_token_unverified_email": lambda c: c | {"email_verified": False},
+    "id_token_without_person": lambda c: {n: v for n, v in c.items() if n in PROTOCOL},
+    "id_token_empty_aud": lambda c: c | {"aud": []},
+    "id_token_zero_auth_time": lambda c: c | {"auth_time": 0},
+    "id_token_fraction_auth_time": lambda c: c | {"auth_time": 0.25 + int(str(c["auth_time"]))},
     "id_token_other_subject": lambda c: c | {"sub": "somebody-else"},
 }
 
@@ -205,6 +230,7 @@ SIGN: Mapping[str, Callable[[Keys, Mapping[str, Json]], str]] = {
     "id_token_typ_access_token": lambda keys, c: keys.sign(c, "at+jwt"),
     "id_token_typ_logout_token": lambda keys, c: keys.sign(c, "logout+jwt"),
     "id_token_garbage": lambda keys, c: "not.a.token",
+    **SIGNATURES,
 }
 
 Params = list[tuple[str, str]]
@@ -221,6 +247,12 @@ def _twice(params: Params, name: str) -> Params:
 CALLBACK: Mapping[str, Callable[[Params], Params]] = {
     "callback_no_iss": lambda p: _minus(p, "iss"),
     "callback_wrong_iss": lambda p: [*_minus(p, "iss"), ("iss", "https://other.example")],
+    "callback_empty_iss": lambda p: [*_minus(p, "iss"), ("iss", "")],
+    "callback_denied_wrong_iss": lambda p: [
+        *_minus(p, "iss", "code"),
+        ("iss", "https://other.example"),
+        ("error", "access_denied"),
+    ],
     "callback_no_state": lambda p: _minus(p, "state"),
     "callback_wrong_state": lambda p: [*_minus(p, "state"), ("state", "w" * 43)],
     "callback_no_code": lambda p: _minus(p, "code"),
@@ -240,6 +272,8 @@ CALLBACK: Mapping[str, Callable[[Params], Params]] = {
 ENDPOINTS = ("discovery", "jwks", "token", "userinfo")
 HANGING = frozenset(f"{endpoint}_hang" for endpoint in ENDPOINTS)
 """The endpoint does not answer before the test sets ``fake.release``."""
+DRIPPING = frozenset(f"{endpoint}_drip" for endpoint in ENDPOINTS)
+"""The endpoint answers with a byte now and then, all of them blanks, until ``fake.release``."""
 REDIRECTING = frozenset(f"{endpoint}_redirect" for endpoint in ENDPOINTS)
 """The endpoint answers 307 to another origin; following it is counted as ``elsewhere``."""
 USERINFO_SIGNED = frozenset({"userinfo_jwt", "userinfo_jwt_bad_signature", "userinfo_jwt_stranger"})
@@ -247,7 +281,13 @@ USERINFO_SIGNED = frozenset({"userinfo_jwt", "userinfo_jwt_bad_signature", "user
 ALL = (
     frozenset()
     .union(TOKEN, USERINFO, DISCOVERY, JWKS, ID_TOKEN, SIGN, CALLBACK, HANGING, REDIRECTING)
-    .union(USERINFO_SIGNED)
+    .union(USERINFO_SIGNED, DRIPPING)
 )
 """The name of every misbehaviour while somebody signs in."""
-SIGNING_OUT = frozenset({*REVOKE, "revoke_hang", "revoke_redirect"})
+FURTHER = frozenset(
+    {
+        *(*REVOKE, "revoke_hang", "revoke_redirect"),
+        *(*PUSH, "push_hang", "push_redirect"),
+    }
+)
+"""And of those at endpoints that not every provider has."""

@@ -80,6 +80,9 @@ class ProConnect(Behaviour):
     def __init__(self, issuer: str, clock: Callable[[], float]) -> None:
         self._issuer = issuer
         self._clock = clock
+        self.reaches: tuple[str, ...] = (self.acr,)
+        """The levels that the person's own provider reaches, the usual one first."""
+        self._reached = self.acr
 
     def check_request(self, params: Mapping[str, str], client: Client) -> None:
         unknown = sorted(set(params) - _PARAMETERS)
@@ -88,6 +91,11 @@ class ProConnect(Behaviour):
         for name in ("state", "nonce"):
             if len(params.get(name, "")) < 32:
                 raise PageError("Y000400", f"Bad Request: {name} is shorter than 32 characters")
+        if (
+            "@" not in params.get("login_hint", "@")
+            or len(params.get("siret_hint", "x" * 14)) != 14
+        ):
+            raise PageError("Y000400", "Bad Request: a hint cannot be read")
         scopes = set(params.get("scope", "").split())
         if not scopes:
             raise PageError("Y000400", "Bad Request: scope is empty")
@@ -95,15 +103,21 @@ class ProConnect(Behaviour):
             raise OAuthError("invalid_request", "openid scope must be requested")
         if scopes & set(self.scopes) - GRANTED:
             raise OAuthError("invalid_scope", "requested scope is not allowed")
-        self._check_acr(params.get("claims", "{}"))
+        if "claims" in params and "acr_values" in params:
+            raise PageError("Y000400", "Bad Request: claims and acr_values do not go together")
+        self._choose_acr(params.get("claims", "{}"))
 
-    def _check_acr(self, text: str) -> None:
+    def _choose_acr(self, text: str) -> None:
+        """acr_values is a wish, which this one never grants; claims can demand."""
         try:
             acr = json.loads(text).get("id_token", {}).get("acr") or {}
-        except (ValueError, AttributeError):
+            wanted = acr.get("values") or [acr["value"]] if acr else [self.acr]
+        except (ValueError, AttributeError, KeyError):
             raise PageError("Y000400", "Bad Request: claims cannot be read") from None
-        if acr.get("essential") and self.acr not in acr.get("values", [self.acr]):
+        reached = [level for level in self.reaches if level in wanted]
+        if acr.get("essential") and not reached:
             raise OAuthError("access_denied", "requested ACRs could not be satisfied")
+        self._reached = reached[0] if reached else self.acr
 
     def check_logout(self, params: Mapping[str, str], client: Client | None) -> None:
         target = params.get("post_logout_redirect_uri", "")
@@ -113,7 +127,8 @@ class ProConnect(Behaviour):
             raise PageError("Y000400", "Bad Request: state is shorter than 32 characters")
 
     def id_token_claims(self, claims: dict[str, Json]) -> dict[str, Json]:
-        return {name: value for name, value in claims.items() if name in _ID_TOKEN}
+        told = {name: value for name, value in claims.items() if name in _ID_TOKEN}
+        return told | {"acr": self._reached}
 
     async def discovery(self, document: dict[str, Json]) -> web.StreamResponse:
         extra = {

@@ -23,7 +23,7 @@ from proxy.demo.behaviour import Behaviour
 from proxy.demo.people import ALICE, BOB, MALLORY, Client, User
 from proxy.demo.provider import PROVIDER, ProviderConfig, create_provider
 from proxy.demo.state import Provider
-from tests.fakes import misbehaviour, proconnect
+from tests.fakes import misbehaviour, proconnect, pushing
 from tests.fakes.signing_out import logout_token, revoke
 from tests.fakes.switchable import Switchable
 
@@ -50,12 +50,13 @@ class FakeProvider:
     """``async with FakeProvider(client) as fake``: running from then on, at ``fake.issuer``.
 
     ``issuer`` is known before the start. ``host`` is how the issuer names this machine.
+    ``dialect`` may also be what makes a behaviour for that issuer.
     """
 
     def __init__(
         self,
         *clients: Client,
-        dialect: Dialect = "plain",
+        dialect: Dialect | Callable[[str], Behaviour] = "plain",
         users: tuple[User, ...] = (ALICE, BOB, MALLORY, proconnect.JEAN, proconnect.MARIE),
         algorithm: str = "RS256",
         clock: Callable[[], float] = time.time,
@@ -67,7 +68,9 @@ class FakeProvider:
         path = proconnect.BASE_PATH if dialect == "proconnect" else base_path
         self.issuer = f"http://{host}:{self.port}{path}"
         other = "localhost" if host != "localhost" else "127.0.0.1"
-        honest = proconnect.ProConnect(self.issuer, clock) if dialect != "plain" else Behaviour()
+        honest = Behaviour() if dialect == "plain" else proconnect.ProConnect(self.issuer, clock)
+        if callable(dialect):
+            honest = dialect(self.issuer)
         self.behaviour = Switchable(honest, f"http://{other}:{self.port}/elsewhere", self.issuer)
         self._config = ProviderConfig(
             self.issuer, clients, users, algorithm, signing_key(algorithm)
@@ -88,8 +91,12 @@ class FakeProvider:
         app = create_provider(self._config, self._clock, self.behaviour)
         self.provider = app[PROVIDER]
         app.middlewares.append(self._record)
+        app.middlewares.append(pushing.unpack)
+        app[pushing.KEPT] = {}
+        app.router.add_post(self.provider.path("/par"), pushing.push)
         app.router.add_route("*", "/elsewhere", self._elsewhere)
         app.router.add_post(self.provider.path("/revoke"), revoke)
+        app.router.add_post(self.provider.path("/token/revocation"), revoke)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket).start()
@@ -125,7 +132,7 @@ class FakeProvider:
 
     def misbehave(self, *names: str) -> None:
         """Switch to exactly these faults of ``misbehaviour``. Raises on an unknown name."""
-        if unknown := set(names) - misbehaviour.ALL - misbehaviour.SIGNING_OUT:
+        if unknown := set(names) - misbehaviour.ALL - misbehaviour.FURTHER:
             raise ValueError(f"no such misbehaviour: {sorted(unknown)}")
         self.behaviour.active = frozenset(names)
         self.behaviour.reached.clear()
@@ -139,6 +146,12 @@ class FakeProvider:
     def offer_revocation(self) -> None:
         """From the next look at its metadata on, tokens can be given back."""
         self.behaviour.more_metadata["revocation_endpoint"] = self.provider.url("/revoke")
+
+    def offer_pushing(self, *, required: bool = False) -> None:
+        """From the next look at its metadata on, requests can be pushed (RFC 9126)."""
+        more = self.behaviour.more_metadata
+        more["pushed_authorization_request_endpoint"] = self.provider.url("/par")
+        more["require_pushed_authorization_requests"] = required
 
     def logout_token(
         self, client_id: str = "proxy", fault: str = "", typ: str = "logout+jwt", **claims: object

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from aiohttp import web
@@ -15,13 +16,15 @@ from proxy.model import Json
 from tests.fakes import misbehaviour as faults
 
 F = TypeVar("F")
+BETWEEN_DRIPS = 0.05
+"""Seconds."""
 
 
 class Switchable(Behaviour):
     """Does what ``dialect`` does, then bends it by the names in ``active``.
 
     ``elsewhere`` is a URL of another origin. A hanging endpoint sets ``reached`` and then
-    waits for ``release``.
+    waits for ``release``, a dripping one ends with it.
     """
 
     def __init__(self, dialect: Behaviour, elsewhere: str, issuer: str) -> None:
@@ -48,6 +51,7 @@ class Switchable(Behaviour):
         self._dialect.check_logout(params, client)
 
     def callback(self, params: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        params = self._dialect.callback(params)
         for change in self._chosen(faults.CALLBACK):
             params = change(params)
         return params
@@ -82,6 +86,10 @@ class Switchable(Behaviour):
     async def revoke(self) -> web.StreamResponse:
         return await self._answer("revoke", faults.REVOKE, {}) or web.Response()
 
+    async def push(self, document: dict[str, Json]) -> web.StreamResponse:
+        wrong = await self._answer("push", faults.PUSH, document)
+        return wrong or web.json_response(document, status=201)
+
     async def userinfo(
         self, claims: dict[str, Json], keys: Keys, client: Client
     ) -> web.StreamResponse:
@@ -111,11 +119,19 @@ class Switchable(Behaviour):
         if f"{endpoint}_hang" in self.active:
             self.reached.set()
             await self.release.wait()
+        if f"{endpoint}_drip" in self.active:
+            return web.Response(body=self._blanks(), content_type="application/json")
         if f"{endpoint}_redirect" in self.active:
             return web.Response(status=307, headers={"Location": self._elsewhere})
         for answer in self._chosen(table):
             return answer(document)
         return None
+
+    async def _blanks(self) -> AsyncIterator[bytes]:
+        while not self.release.is_set():
+            yield b" "
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.release.wait(), BETWEEN_DRIPS)
 
     def _chosen(self, table: Mapping[str, F]) -> list[F]:
         return [value for name, value in table.items() if name in self.active]

@@ -101,6 +101,9 @@ async def test_a_whole_sign_in_tells_the_person_in_userinfo_only(fake: FakeProvi
         pytest.param({"nonce": ""}, id="no nonce"),
         pytest.param({"scope": ""}, id="no scope"),
         pytest.param({"claims": "{"}, id="unreadable claims"),
+        pytest.param({"login_hint": "jean"}, id="a hint that is no address"),
+        pytest.param({"siret_hint": "1"}, id="a hint that is no siret"),
+        pytest.param({"claims": "{}", "acr_values": "eidas2"}, id="two ways at once"),
     ],
 )
 async def test_bad_requests_show_a_page_of_its_own(

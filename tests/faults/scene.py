@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.demo.people import User
-from proxy.web.parts import World
+from proxy.web.world import World
 from tests.fakes.faulty_tcp import FaultyTcp
 from tests.fakes.redis_servers import Server
 from tests.process.served import RealClock

@@ -24,9 +24,10 @@ from proxy.model import Identity, Kind, Session, Target, Tokens
 from proxy.web.crew import Crew
 from proxy.web.log import Log
 from proxy.web.lru import Lru
-from proxy.web.parts import Parts, World, assemble
+from proxy.web.parts import Parts, assemble
 from proxy.web.sessions import Sessions
 from proxy.web.visit import Visit
+from proxy.web.world import World
 from proxy.wire.inbound import Request
 from tests.fakes.clock import FakeClock
 from tests.web.place import HOST, PUBLIC, SECRET

@@ -132,7 +132,7 @@ async def test_11_nothing_is_added_followed_or_unpacked(lane: Lane) -> None:
 
 
 async def test_11_nor_where_we_ask_the_provider() -> None:
-    async with Stage() as stage, open_session(stage.place.app._settings.provider) as session:
+    async with open_session() as session:
         assert isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
         assert session.trust_env is False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.config.settings import Provider
+from proxy.config.provider import Provider
 from proxy.config.types import Secret
 from proxy.crypto.jwt import VerificationKeys, parse_jwks
 from proxy.oidc.attempt import Attempt, Callback, check_callback

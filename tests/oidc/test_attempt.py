@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import json
 import secrets
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.provider import Provider
 from proxy.errors import LoginError, Reason
 from proxy.oidc.attempt import (
     Attempt,
     Callback,
+    authorization_request,
     authorization_url,
     begin,
     check_callback,
@@ -23,6 +28,7 @@ from proxy.oidc.attempt import (
     dump,
     load,
 )
+from proxy.oidc.metadata import Metadata
 from tests.oidc.scene import (
     ATTEMPT,
     CLIENT,
@@ -35,6 +41,9 @@ from tests.oidc.scene import (
     VERIFIER,
     provider,
 )
+
+TENANT = "8d1e39ab-0000-4000-8000-00000000000a"
+GOOD = (("code", "c0de"), ("state", STATE))
 
 
 def _token() -> str:
@@ -59,6 +68,17 @@ def test_an_attempt_does_not_show_its_secrets() -> None:
     assert not any(secret in repr(ATTEMPT) for secret in (STATE, NONCE, VERIFIER))
 
 
+def _url(
+    metadata: Metadata,
+    options: Provider,
+    attempt: Attempt,
+    redirect_uri: str,
+    passed: Mapping[str, str] | None = None,
+) -> str:
+    request = authorization_request(metadata, options, attempt, redirect_uri, passed or {})
+    return authorization_url(metadata, request)
+
+
 def _params(url: str) -> dict[str, str]:
     pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
     assert len(dict(pairs)) == len(pairs)
@@ -67,7 +87,7 @@ def _params(url: str) -> dict[str, str]:
 
 def test_the_authorization_request_holds_exactly_what_is_needed() -> None:
     options = provider(scope=" openid given_name\n usual_name  email ")
-    url = authorization_url(METADATA, options, ATTEMPT, REDIRECT)
+    url = _url(METADATA, options, ATTEMPT, REDIRECT)
     digest = hashlib.sha256(VERIFIER.encode()).digest()
     assert url.startswith(f"{ISSUER}/authorize?")
     assert _params(url) == {
@@ -85,24 +105,24 @@ def test_the_authorization_request_holds_exactly_what_is_needed() -> None:
 def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     attempt = dataclasses.replace(ATTEMPT, verifier=verifier)
-    url = authorization_url(METADATA, provider(), attempt, REDIRECT)
+    url = _url(METADATA, provider(), attempt, REDIRECT)
     assert _params(url)["code_challenge"] == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 def test_pkce_can_be_switched_off() -> None:
-    url = authorization_url(METADATA, provider(pkce="off"), ATTEMPT, REDIRECT)
+    url = _url(METADATA, provider(pkce="off"), ATTEMPT, REDIRECT)
     assert not {"code_challenge", "code_challenge_method"} & _params(url).keys()
 
 
 def test_openid_is_always_asked_for() -> None:
-    url = authorization_url(METADATA, provider(scope="email email"), ATTEMPT, REDIRECT)
+    url = _url(METADATA, provider(scope="email email"), ATTEMPT, REDIRECT)
     assert _params(url)["scope"] == "openid email"
 
 
 def test_the_endpoint_keeps_its_own_parameters() -> None:
     endpoint = f"{ISSUER}/authorize?policy=b2c&blank=&state=old"
     metadata = dataclasses.replace(METADATA, authorization_endpoint=endpoint)
-    params = _params(authorization_url(metadata, provider(), ATTEMPT, REDIRECT))
+    params = _params(_url(metadata, provider(), ATTEMPT, REDIRECT))
     assert (params["policy"], params["blank"], params["state"]) == ("b2c", "", STATE)
 
 
@@ -132,7 +152,7 @@ def test_the_endpoint_keeps_its_own_parameters() -> None:
 def test_extra_parameters(
     options: dict[str, object], passed: dict[str, str], sent: str | None
 ) -> None:
-    url = authorization_url(METADATA, provider(**options), ATTEMPT, REDIRECT, passed)
+    url = _url(METADATA, provider(**options), ATTEMPT, REDIRECT, passed)
     assert _params(url).get("prompt") == sent
 
 
@@ -141,15 +161,87 @@ def test_extra_parameters(
     ["state", "nonce", "redirect_uri", "client_id", "response_type", "code_challenge", "request"],
 )
 def test_no_extra_parameter_replaces_one_of_ours(name: str) -> None:
-    plain = authorization_url(METADATA, provider(), ATTEMPT, REDIRECT)
+    plain = _url(METADATA, provider(), ATTEMPT, REDIRECT)
     options = provider(allowed_login_params=[name], authorization_params={name: "evil"})
-    url = authorization_url(METADATA, options, ATTEMPT, REDIRECT, {name: "evil"})
+    url = _url(METADATA, options, ATTEMPT, REDIRECT, {name: "evil"})
     assert _params(url) == _params(plain)
 
 
 def test_an_attempt_survives_its_cookie() -> None:
     attempt = dataclasses.replace(ATTEMPT, return_to="/ünï?a=1&b=\U0001f600", created_at=NOW + 0.25)
     assert load(dump(attempt)) == attempt
+    attempt = dataclasses.replace(
+        ATTEMPT, provider="entra", wanted_acr=("a", "b"), wanted_age=300.0, debug=True
+    )
+    assert load(dump(attempt)) == attempt
+
+
+ACR = {"essential": True, "values": ["gold", "silver"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted", "sent"),
+    [
+        pytest.param({}, {}, {}, id="nothing"),
+        pytest.param(
+            {}, {"wanted_acr": ("gold", "silver")}, {"acr_values": "gold silver"}, id="acr_values"
+        ),
+        pytest.param(
+            {"acr_request": "claims", "authorization_params": {"acr_values": "iron"}},
+            {"wanted_acr": ("gold", "silver")},
+            {"claims": {"id_token": {"acr": ACR}}},
+            id="essential claims, and never acr_values beside them",
+        ),
+        pytest.param(
+            {
+                "acr_request": "claims",
+                "authorization_params": {"claims": '{"id_token":{"amr":null},"userinfo":{}}'},
+            },
+            {"wanted_acr": ("gold", "silver")},
+            {"claims": {"id_token": {"amr": None, "acr": ACR}, "userinfo": {}}},
+            id="beside the configured claims",
+        ),
+        pytest.param({}, {"wanted_age": 300.0}, {"max_age": "300"}, id="max_age"),
+        pytest.param(
+            {"fresh_sign_in": "prompt"}, {"wanted_age": 300.0}, {"prompt": "login"}, id="prompt"
+        ),
+    ],
+)
+def test_a_stronger_sign_in_is_asked_for(
+    options: dict[str, object], wanted: dict[str, Any], sent: dict[str, object]
+) -> None:
+    attempt = dataclasses.replace(ATTEMPT, **wanted)
+    params = _params(_url(METADATA, provider(**options), attempt, REDIRECT))
+    named = ("acr_values", "claims", "max_age", "prompt")
+    found: dict[str, object] = {name: params[name] for name in named if name in params}
+    if "claims" in found:
+        found["claims"] = json.loads(params["claims"])
+    assert found == sent
+
+
+@pytest.mark.parametrize(
+    ("issuer", "good"),
+    [
+        pytest.param(
+            "https://login.example/8d1e39ab-0000-4000-8000-00000000000a/v2.0", True, id="a tenant"
+        ),
+        pytest.param("https://login.example/x/v2.0", False, id="no tenant"),
+        pytest.param("https://login.example/{tenantid}/v2.0", False, id="the template itself"),
+        pytest.param("https://login.example//v2.0", False, id="none"),
+        pytest.param(
+            "https://evil.example/8d1e39ab-0000-4000-8000-00000000000a/v2.0", False, id="elsewhere"
+        ),
+    ],
+)
+def test_iss_of_one_of_many_tenants(issuer: str, good: bool) -> None:
+    metadata = dataclasses.replace(METADATA, issuer="https://login.example/{tenantid}/v2.0")
+    params = (*GOOD, ("iss", issuer))
+    if good:
+        check_callback(params, ATTEMPT, metadata, NOW, 600)
+        return
+    with pytest.raises(LoginError) as error:
+        check_callback(params, ATTEMPT, metadata, NOW, 600)
+    assert error.value.reason is Reason.ISSUER_MISMATCH
 
 
 @pytest.mark.parametrize(
@@ -158,12 +250,15 @@ def test_an_attempt_survives_its_cookie() -> None:
         pytest.param(b"", id="empty"),
         pytest.param(b"{}", id="no members"),
         pytest.param(b"[]", id="a list"),
-        pytest.param(dump(ATTEMPT).replace(b'"v": 1', b'"v": 2'), id="another version"),
+        pytest.param(dump(ATTEMPT).replace(b'"v": 2', b'"v": 3'), id="another version"),
         pytest.param(dump(ATTEMPT).replace(b"nnn", b"", 1), id="short nonce"),
         pytest.param(dump(ATTEMPT).replace(b"1799", b'"1799', 1), id="not JSON"),
         pytest.param(dump(ATTEMPT).replace(b"1799999995.0", b"true"), id="time is true"),
         pytest.param(dump(ATTEMPT).replace(b"1799999995.0", b"1e999"), id="time is infinite"),
         pytest.param(dump(ATTEMPT).replace(b'"/chat?m=1"', b"null"), id="nowhere to return to"),
+        pytest.param(dump(ATTEMPT).replace(b"[[]", b"[[7]"), id="acr is a number"),
+        pytest.param(dump(ATTEMPT).replace(b"null, false", b"-1, false"), id="a negative age"),
+        pytest.param(dump(ATTEMPT).replace(b"null, false", b"null, 0"), id="debug is a number"),
         pytest.param(dump(ATTEMPT)[:-1], id="cut"),
     ],
 )
@@ -182,9 +277,6 @@ def test_a_cookie_tag_is_stable_and_short() -> None:
     assert cookie_tag(STATE) == cookie_tag(STATE) != cookie_tag(STATE + "x")
     assert len(cookie_tag(STATE)) == 16
     assert cookie_tag("\udcff") != cookie_tag("")
-
-
-GOOD = (("code", "c0de"), ("state", STATE))
 
 
 def _check(

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.errors import ProviderError, Reason
 from proxy.oidc.metadata import (
+    Incomplete,
     Metadata,
     metadata_url,
     pkce_used,
@@ -254,3 +255,122 @@ def test_a_shared_secret_needs_no_jwks() -> None:
 def test_pkce_used(choice: str, listed: tuple[str, ...] | None, used: bool) -> None:
     metadata = Metadata(ISSUER, METADATA.authorization_endpoint, "", "", pkce_methods=listed)
     assert pkce_used(metadata, provider(pkce=choice)) is used
+
+
+PAR, ALIAS = "pushed_authorization_request_endpoint", "https://mtls.idp.example.org"
+ALIASES = {
+    "mtls_endpoint_aliases": {
+        "token_endpoint": f"{ALIAS}/token",
+        "revocation_endpoint": f"{ALIAS}/revoke",
+        PAR: f"{ALIAS}/par",
+        "authorization_endpoint": f"{ALIAS}/never",
+    },
+    "revocation_endpoint": f"{ISSUER}/revoke",
+    PAR: f"{ISSUER}/par",
+}
+
+
+def test_reads_what_is_said_of_pushed_requests_and_assertions() -> None:
+    more = {
+        PAR: f"{ISSUER}/par",
+        "require_pushed_authorization_requests": True,
+        "token_endpoint_auth_signing_alg_values_supported": ["PS256", 7, "ES256"],
+    }
+    metadata = read_metadata(DOCUMENT | more, provider())
+    assert metadata.pushed_authorization_request_endpoint == f"{ISSUER}/par"
+    assert metadata.requires_pushed
+    assert metadata.token_auth_algorithms == ("PS256", "ES256")
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        pytest.param({"tls_certificate_file": "c"}, True, id="auto, with a certificate"),
+        pytest.param({"token_auth_method": "tls_client_auth"}, True, id="mutual TLS"),
+        pytest.param({}, False, id="a secret"),
+        pytest.param(
+            {"tls_certificate_file": "c", "client_key_file": "k"}, False, id="auto, with a key"
+        ),
+        pytest.param(
+            {"tls_certificate_file": "c", "token_auth_method": "client_secret_post"},
+            False,
+            id="a secret, and a certificate for something else",
+        ),
+    ],
+)
+def test_the_aliases_are_for_whoever_proves_itself_by_certificate(
+    options: dict[str, object], used: bool
+) -> None:
+    found = read_metadata(DOCUMENT | ALIASES, provider(**options))
+    base = ALIAS if used else ISSUER
+    assert found.token_endpoint == f"{base}/token"
+    assert found.revocation_endpoint == f"{base}/revoke"
+    assert found.pushed_authorization_request_endpoint == f"{base}/par"
+    # those that browsers go to, and those without an alias, stay what they are
+    assert found.authorization_endpoint == f"{ISSUER}/authorize"
+    assert found.userinfo_endpoint == f"{ISSUER}/userinfo"
+
+
+def test_settings_win_over_aliases() -> None:
+    mine = "https://sovereign.example.org/token"
+    options = provider(token_endpoint=mine, token_auth_method="tls_client_auth")
+    assert read_metadata(DOCUMENT | ALIASES, options).token_endpoint == mine
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        pytest.param(
+            {"mtls_endpoint_aliases": [ALIAS]},
+            {"token_auth_method": "tls_client_auth"},
+            id="aliases in a list",
+        ),
+        pytest.param(
+            {"mtls_endpoint_aliases": {"token_endpoint": "http://idp.example.org/"}},
+            {"token_auth_method": "tls_client_auth"},
+            id="an alias without TLS",
+        ),
+        pytest.param(
+            {"mtls_endpoint_aliases": {"token_endpoint": 7}},
+            {"token_auth_method": "tls_client_auth"},
+            id="an alias that is a number",
+        ),
+        pytest.param({PAR: "http://idp.example.org/par"}, {}, id="pushed over http"),
+        pytest.param({PAR: ["https://idp.example.org/par"]}, {}, id="pushed to a list"),
+        pytest.param(
+            {"require_pushed_authorization_requests": "true"}, {}, id="demanded as a text"
+        ),
+    ],
+)
+def test_refuses_what_is_said_of_them(
+    changes: dict[str, object], options: dict[str, object]
+) -> None:
+    with pytest.raises(ProviderError) as error:
+        read_metadata(DOCUMENT | changes, provider(**options))
+    assert error.value.reason is Reason.PROVIDER_METADATA_INVALID
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "missing"),
+    [
+        pytest.param(
+            {"token_endpoint": None, "jwks_uri": None}, {}, ("token_endpoint", "jwks_uri"), id="two"
+        ),
+        pytest.param(
+            {"userinfo_endpoint": None},
+            {"claims_source": "userinfo"},
+            ("userinfo_endpoint",),
+            id="userinfo",
+        ),
+        pytest.param({}, {"pushed_authorization": "on"}, (PAR,), id="pushed requests are wanted"),
+        pytest.param(
+            {"require_pushed_authorization_requests": True}, {}, (PAR,), id="and demanded"
+        ),
+    ],
+)
+def test_all_that_is_missing_is_named(
+    changes: dict[str, object], options: dict[str, object], missing: tuple[str, ...]
+) -> None:
+    with pytest.raises(Incomplete) as error:
+        read_metadata(DOCUMENT | changes, provider(**options))
+    assert error.value.missing == missing

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import Tokens
+from proxy.oidc.client_auth import Proof
 from proxy.oidc.revocation import revocation_problem, revocation_requests
 from tests.oidc.scene import CLIENT, ISSUER, METADATA, SECRET, provider
 
@@ -79,3 +80,11 @@ def test_any_answer_is_short_words(status: int, body: bytes) -> None:
     problem = revocation_problem(status, body)
     assert problem.isprintable()
     assert len(problem) < 120
+
+
+def test_each_request_has_a_proof_of_its_own() -> None:
+    options = provider(token_auth_method="private_key_jwt", client_key_file="k")
+    proofs = (Proof(assertion="a.a.a"), Proof(assertion="b.b.b"))
+    first, second = revocation_requests(WITH, options, BOTH, proofs)
+    assert b"client_assertion=a.a.a" in first.body
+    assert b"client_assertion=b.b.b" in second.body

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.config.types import Secret
 from proxy.errors import ProviderError, Reason
 from proxy.model import Tokens
-from proxy.oidc.tokens import TokenRequest, read_tokens, token_request
+from proxy.oidc.tokens import TokenRequest, read_tokens, refresh_is_over, token_request
 from tests.oidc.scene import (
     CLIENT,
     ISSUER,
@@ -232,3 +232,23 @@ def test_a_missing_verifier_points_to_the_option() -> None:
 def test_any_answer_is_tokens_or_a_provider_error(status: int, body: bytes) -> None:
     with pytest.raises(ProviderError):
         read_tokens(status, body, NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "over"),
+    [
+        pytest.param(400, b'{"error": "invalid_grant"}', True, id="as RFC 6749 section 5.2 says"),
+        pytest.param(401, b'{"error": "invalid_grant"}', True, id="with another status"),
+        pytest.param(200, b'{"error": "invalid_grant"}', True, id="with the status of success"),
+        pytest.param(400, b"", True, id="Glewlwyd: 400 and nothing else"),
+        pytest.param(400, b"\r\n", True, id="400 and an empty line"),
+        pytest.param(401, b"", False, id="our secret is wrong, perhaps"),
+        pytest.param(500, b"", False, id="a fault"),
+        pytest.param(200, b"", False, id="a broken answer"),
+        pytest.param(400, b"<html>", False, id="a page of something in between"),
+        pytest.param(400, b'{"error": "invalid_client"}', False, id="another error"),
+        pytest.param(400, b'["invalid_grant"]', False, id="no object"),
+    ],
+)
+def test_when_a_refresh_token_is_no_good(status: int, body: bytes, over: bool) -> None:
+    assert refresh_is_over(status, body) is over

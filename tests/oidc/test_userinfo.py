@@ -1,4 +1,4 @@
-"""Which userinfo answers are believed, and what they may say."""
+"""Which userinfo answers are believed, beyond test_strict.py, and what they may say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 
 import pytest
 
-from proxy.crypto.jwt import UnknownKey
 from proxy.errors import LoginError, Reason
 from proxy.oidc.userinfo import Userinfo, merge, read_userinfo
 from tests.crypto.forge import rsa_key, token
@@ -95,22 +94,16 @@ def test_an_answer_that_says_nothing_is_a_problem_to_make_up_for(status: int, bo
 @pytest.mark.parametrize(
     ("body", "content_type", "wanted"),
     [
-        pytest.param(PLAIN, JSON, "jwt", id="JSON where a JWT is wanted"),
         pytest.param(PLAIN, JWT, "auto", id="JSON announced as a JWT"),
         pytest.param(_jwt(), JWT, "json", id="JWT where JSON is wanted"),
-        pytest.param(_jwt()[:-4] + b"AAAA", JWT, "auto", id="broken signature"),
-        pytest.param(token(SIGNED, b"", "none").encode(), JWT, "auto", id="alg none"),
         pytest.param(
             token(SIGNED, SECRET.encode(), "HS256").encode(), JWT, "auto", id="HS256 not configured"
         ),
         pytest.param(
             token(SIGNED, rsa_key("thief"), "RS256", kid="rsa").encode(), JWT, "auto", id="forged"
         ),
-        pytest.param(_jwt({"iss": "https://evil"}), JWT, "auto", id="another iss"),
         pytest.param(_jwt({"iss": None}), JWT, "auto", id="iss null"),
-        pytest.param(_jwt({"aud": "other"}), JWT, "auto", id="another aud"),
         pytest.param(_jwt({"aud": None}), JWT, "auto", id="aud null"),
-        pytest.param(_jwt({"exp": NOW - 61}), JWT, "auto", id="over"),
         pytest.param(_jwt({"iat": NOW + 61}), JWT, "auto", id="from the future"),
         pytest.param(_jwt(typ="logout+jwt"), JWT, "auto", id="another kind of token"),
         pytest.param(_jwt() + b".AA.AA", JWT, "auto", id="encrypted"),
@@ -124,24 +117,10 @@ def test_an_answer_that_cannot_be_believed_is_refused(
     assert error.value.reason is Reason.USERINFO_INVALID
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(json.dumps({**PERSON, "sub": "you"}).encode(), id="JSON of another"),
-        pytest.param(json.dumps({**PERSON, "sub": "Me"}).encode(), id="another case"),
-        pytest.param(b'{"email":"a@b.fr"}', id="JSON without sub"),
-        pytest.param(_jwt({"sub": "you"}), id="JWT of another"),
-    ],
-)
-def test_someone_else_s_claims_end_the_sign_in(body: bytes) -> None:
+def test_a_sub_is_compared_to_the_letter() -> None:
     with pytest.raises(LoginError) as error:
-        _read(body)
+        _read(json.dumps({**PERSON, "sub": "Me"}).encode())
     assert error.value.reason is Reason.USERINFO_SUBJECT_MISMATCH
-
-
-def test_an_unknown_key_is_for_the_caller_who_can_fetch_keys() -> None:
-    with pytest.raises(UnknownKey):
-        _read(token(SIGNED, rsa_key("rotated"), "RS256").encode(), JWT)
 
 
 def test_userinfo_does_not_show_its_claims() -> None:

@@ -76,7 +76,9 @@ class NodeConfig:
 
     ``claims_in_userinfo_only`` is what the specification asks for in a code flow (OpenID Connect
     Core section 5.4); without it the ID token carries the claims as well. ``ttl`` holds seconds
-    by oidc-provider's own names, such as ``AccessToken``.
+    by oidc-provider's own names, such as ``AccessToken``. ``client_keys`` are the client's public
+    JWKs; ``pushed`` is off, offered or required. ``tls`` holds PEM texts (key, cert, and ca of
+    client certificates); ``client_name`` is the DNS name in the client's.
     """
 
     redirect_uris: tuple[str, ...]
@@ -91,6 +93,10 @@ class NodeConfig:
     claims_in_userinfo_only: bool = False
     skip_consent: bool = False
     ttl: Mapping[str, int] = field(default_factory=dict)
+    client_keys: tuple[Mapping[str, object], ...] = ()
+    pushed: str = "offered"
+    tls: Mapping[str, str] | None = None
+    client_name: str = ""
 
     def as_json(self, port: int) -> str:
         return json.dumps(
@@ -109,6 +115,10 @@ class NodeConfig:
                 "skipConsent": self.skip_consent,
                 "ttl": dict(self.ttl),
                 "keys": signing_keys(),
+                "clientKeys": [dict(key) for key in self.client_keys] or None,
+                "pushed": self.pushed,
+                "tls": dict(self.tls) if self.tls else None,
+                "clientName": self.client_name,
             }
         )
 
@@ -226,7 +236,7 @@ async def sign_in(http: aiohttp.ClientSession, url: str, login: str, *, until: s
     Signs in as ``login`` and consents wherever the provider asks; returns that redirect's URL
     without following it.
     """
-    return await _walk(http, url, until, {"login": login, "password": "any will do"}, {})
+    return await walk(http, url, until, {"login": login, "password": "any will do"}, {})
 
 
 async def sign_out(http: aiohttp.ClientSession, url: str, *, until: str) -> str:
@@ -234,16 +244,20 @@ async def sign_out(http: aiohttp.ClientSession, url: str, *, until: str) -> str:
 
     Says yes to the provider's question.
     """
-    return await _walk(http, url, until, {}, {"logout": "yes"})
+    return await walk(http, url, until, {}, {"logout": "yes"})
 
 
-async def _walk(
+async def walk(
     http: aiohttp.ClientSession,
     url: str,
     until: str,
     answers: Mapping[str, str],
     button: Mapping[str, str],
 ) -> str:
+    """Follows redirects and fills in forms, up to a redirect that begins with ``until``.
+
+    ``answers`` are for the fields that a form has, ``button`` is pressed on every one.
+    """
     method, data = "GET", None
     for _ in range(15):
         async with http.request(method, url, data=data, allow_redirects=False) as response:

@@ -6,7 +6,8 @@
 // listens, keeps everything in memory, and ends with its standard input, so that it never
 // outlives the tests.
 import { createServer } from 'node:http';
-import { webcrypto } from 'node:crypto';
+import { createServer as createSecureServer } from 'node:https';
+import { webcrypto, X509Certificate } from 'node:crypto';
 
 // Debian 12 has Node.js 18, which lacks these two names and nothing else that is needed.
 globalThis.crypto ??= webcrypto;
@@ -14,7 +15,7 @@ URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : nul
 const { Provider } = await import('oidc-provider');
 
 const options = JSON.parse(process.argv[2] ?? '{}');
-const { host = '127.0.0.1', port = 0, users = {}, ttl = {} } = options;
+const { host = '127.0.0.1', port = 0, users = {}, ttl = {}, tls } = options;
 
 const client = {
   client_id: options.clientId,
@@ -25,7 +26,10 @@ const client = {
   post_logout_redirect_uris: options.postLogoutRedirectUris ?? [],
   id_token_signed_response_alg: options.idTokenAlgorithm,
 };
-if (options.tokenAuthMethod !== 'none') client.client_secret = options.clientSecret;
+const secretless = ['none', 'private_key_jwt', 'tls_client_auth'];
+if (!secretless.includes(options.tokenAuthMethod)) client.client_secret = options.clientSecret;
+if (options.clientKeys) client.jwks = { keys: options.clientKeys };
+if (options.clientName) client.tls_client_auth_san_dns = options.clientName;
 if (options.userinfoAlgorithm) client.userinfo_signed_response_alg = options.userinfoAlgorithm;
 if (options.backchannelLogoutUri) {
   client.backchannel_logout_uri = options.backchannelLogoutUri;
@@ -65,6 +69,22 @@ const configuration = {
     backchannelLogout: { enabled: true },
     introspection: { enabled: true },
     revocation: { enabled: true },
+    pushedAuthorizationRequests: {
+      enabled: options.pushed !== 'off',
+      requirePushedAuthorizationRequests: options.pushed === 'required',
+    },
+    mTLS: {
+      enabled: Boolean(tls),
+      tlsClientAuth: true,
+      getCertificate: (ctx) => {
+        const { raw } = ctx.socket.getPeerCertificate?.() ?? {};
+        return raw && new X509Certificate(raw).toString();
+      },
+      certificateAuthorized: (ctx) => ctx.socket.authorized,
+      certificateSubjectMatches: (ctx, property, expected) =>
+        property === 'tls_client_auth_san_dns'
+        && ctx.socket.getPeerCertificate().subjectaltname === `DNS:${expected}`,
+    },
   },
   // Its own fetch refuses private addresses, but the back-channel goes to this machine.
   fetch: (url, { dispatcher, ...init }) => fetch(url, init),
@@ -81,11 +101,27 @@ async function grantEverything(ctx) {
   return grant;
 }
 
-// The issuer names the port, so the port comes first.
-const server = createServer();
+// The issuer names the port, so the port comes first. With TLS there is a second one, for clients
+// that show a certificate: the first asks for none, as browsers would bother people with it.
+const server = tls ? createSecureServer(tls) : createServer();
+const aliases = tls && createSecureServer({ ...tls, requestCert: true });
+if (aliases) await new Promise((done) => aliases.listen(0, host, done));
 server.listen(port, host, () => {
-  const issuer = options.issuer ?? `http://${host}:${server.address().port}`;
-  server.on('request', new Provider(issuer, configuration).callback());
+  const scheme = tls ? 'https' : 'http';
+  const issuer = options.issuer ?? `${scheme}://${host}:${server.address().port}`;
+  if (aliases) {
+    const there = `https://${host}:${aliases.address().port}`;
+    configuration.clientAuthMethods = ['tls_client_auth'];
+    configuration.discovery = {
+      mtls_endpoint_aliases: {
+        token_endpoint: `${there}/token`,
+        revocation_endpoint: `${there}/token/revocation`,
+        pushed_authorization_request_endpoint: `${there}/request`,
+      },
+    };
+  }
+  const callback = new Provider(issuer, configuration).callback();
+  for (const each of [server, aliases]) each?.on('request', callback);
   process.stdout.write(`ready ${issuer}\n`);
 });
 

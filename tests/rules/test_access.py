@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from proxy.config.settings import AccessRules, EmailVerified, Rule
+from proxy.config.access import AccessRules, Rule
 from proxy.errors import Reason
 from proxy.model import Identity
-from proxy.rules.access import ANYONE, Condition, Rules, claim_paths
-from tests.session.samples import person
+from proxy.rules.access import ANYONE, Rules, claim_paths
+from proxy.rules.judged import Asked
+from tests.session.samples import NOW, person
+
+ASKED = Asked(NOW, "GET", "192.0.2.7")
 
 
 def rules(route: dict[str, Any] | None = None, **everywhere: Any) -> Rules:
     own = Rule.model_validate(route) if route is not None else None
-    return Rules.compile(AccessRules.model_validate({"email_verified": "ignore"} | everywhere), own)
+    whole = AccessRules.model_validate({"email_verified": "ignore"} | everywhere)
+    return Rules.compile(whole, own, where="route /x")
+
+
+def why(checked: Rules, someone: Identity, asked: Asked = ASKED) -> Reason | None:
+    denial = checked.denied(someone, asked)
+    return denial.reason if denial else None
 
 
 E14 = rules(email_domains=["interieur.gouv.fr", ".lyon.fr"])
@@ -54,7 +61,7 @@ E14 = rules(email_domains=["interieur.gouv.fr", ".lyon.fr"])
 )
 def test_email_domains(email: str, reason: Reason | None) -> None:
     """The table of E1.4; ``Identity.email`` comes normalised, so anything else is suspicious."""
-    assert E14.denied(person(email=email)) is reason
+    assert why(E14, person(email=email)) is reason
 
 
 @pytest.mark.parametrize(
@@ -84,8 +91,8 @@ def test_email_domains(email: str, reason: Reason | None) -> None:
 )
 def test_an_entry_that_is_no_domain_opens_nothing(entry: str, email: str, allowed: bool) -> None:
     """A forward-auth query brings entries that no configuration check has seen."""
-    denied = Condition.compile(Rule(email_domains=(entry,))).denied(person(email=email))
-    assert (denied is None) is allowed
+    checked = Rules.of(Rule(email_domains=(entry,)), "query")
+    assert (why(checked, person(email=email)) is None) is allowed
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_addresses_are_allowed_besides_domains(email: str, allowed: bool) -> Non
     checked = rules(
         email_domains=["own.example"], emails=[" Boss@Partner.example", "me@Bücher.example"]
     )
-    assert (checked.denied(person(email=email)) is None) is allowed
+    assert (why(checked, person(email=email)) is None) is allowed
 
 
 @pytest.mark.parametrize(
@@ -128,18 +135,18 @@ def test_verified_addresses(
     policy: str, verified: bool | None, email: str, reason: Reason | None
 ) -> None:
     checked = rules(email_verified=policy)
-    assert checked.denied(person(email=email, email_verified=verified)) is reason
+    assert why(checked, person(email=email, email_verified=verified)) is reason
 
 
 def test_an_unverified_address_is_refused_by_default() -> None:
     checked = Rules.compile(AccessRules())
-    assert checked.denied(person(email_verified=False)) is Reason.EMAIL_UNVERIFIED
-    assert checked.denied(person(email_verified=None)) is None
+    assert why(checked, person(email_verified=False)) is Reason.EMAIL_UNVERIFIED
+    assert why(checked, person(email_verified=None)) is None
 
 
 def test_the_policy_of_the_whole_holds_on_a_route_with_rules_of_its_own() -> None:
     checked = rules({"groups": {"any": ["staff"]}}, email_verified="require")
-    assert checked.denied(person(email_verified=None)) is Reason.EMAIL_UNVERIFIED
+    assert why(checked, person(email_verified=None)) is Reason.EMAIL_UNVERIFIED
 
 
 @pytest.mark.parametrize(
@@ -165,8 +172,8 @@ def test_groups(needed: dict[str, list[str]], groups: list[str], allowed: bool) 
     """A group option that is given is enforced (oauth2-proxy CVE-2021-21411)."""
     expected = None if allowed else Reason.GROUP_NOT_ALLOWED
     someone = person(groups=tuple(groups))
-    assert rules(groups=needed).denied(someone) is expected
-    assert rules({"groups": needed}).denied(someone) is expected
+    assert why(rules(groups=needed), someone) is expected
+    assert why(rules({"groups": needed}), someone) is expected
 
 
 @pytest.mark.parametrize(
@@ -200,13 +207,13 @@ def test_groups(needed: dict[str, list[str]], groups: list[str], allowed: bool) 
 )
 def test_claim_rules(rule: dict[str, Any], claims: dict[str, Any], allowed: bool) -> None:
     expected = None if allowed else Reason.CLAIM_NOT_ALLOWED
-    assert rules(claims=[{"claim": "c"} | rule]).denied(person(claims=claims)) is expected
+    assert why(rules(claims=[{"claim": "c"} | rule]), person(claims=claims)) is expected
 
 
 def test_every_claim_rule_must_hold() -> None:
     both = rules(claims=[{"claim": "a", "equals": "1"}, {"claim": "b", "equals": "2"}])
-    assert both.denied(person(claims={"a": "1", "b": "2"})) is None
-    assert both.denied(person(claims={"a": "1"})) is Reason.CLAIM_NOT_ALLOWED
+    assert why(both, person(claims={"a": "1", "b": "2"})) is None
+    assert why(both, person(claims={"a": "1"})) is Reason.CLAIM_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -219,113 +226,35 @@ def test_every_claim_rule_must_hold() -> None:
     ],
 )
 def test_authentication_context(acr: str, reason: Reason | None) -> None:
-    assert rules(acr_values=["eidas2", "eidas1-mfa"]).denied(person(acr=acr)) is reason
+    assert why(rules(acr_values=["eidas2", "eidas1-mfa"]), person(acr=acr)) is reason
 
 
 def test_kinds_of_conditions_add_up() -> None:
     """UP-FINAL ORed them: an allowed group opened to any address (R085)."""
     checked = rules(email_domains=["own.example"], groups={"any": ["staff"]})
-    assert checked.denied(person(email="x@evil.example")) is Reason.EMAIL_NOT_ALLOWED
-    assert checked.denied(person(email="x@own.example", groups=())) is Reason.GROUP_NOT_ALLOWED
-    assert checked.denied(person(email="x@own.example")) is None
+    assert why(checked, person(email="x@evil.example")) is Reason.EMAIL_NOT_ALLOWED
+    assert why(checked, person(email="x@own.example", groups=())) is Reason.GROUP_NOT_ALLOWED
+    assert why(checked, person(email="x@own.example")) is None
 
 
 def test_a_route_adds_to_the_rules_for_all_and_replaces_none() -> None:
     checked = rules({"email_domains": ["*"]}, email_domains=["own.example"])
-    assert checked.denied(person(email="x@evil.example")) is Reason.EMAIL_NOT_ALLOWED
+    assert why(checked, person(email="x@evil.example")) is Reason.EMAIL_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("field", ["subject", "user"])
 def test_nobody_without_an_id_passes(field: str) -> None:
     """B13: an id is never made up."""
     for checked in (ANYONE, E14):
-        assert checked.denied(person(**{field: ""})) is Reason.IDENTITY_INCOMPLETE
+        assert why(checked, person(**{field: ""})) is Reason.IDENTITY_INCOMPLETE
 
 
 def test_without_rules_anyone_with_an_id_passes() -> None:
-    assert ANYONE.denied(person(email="", groups=(), email_verified=None)) is None
-    assert Rules.compile(AccessRules(), Rule()).conditions == ()
+    assert why(ANYONE, person(email="", groups=(), email_verified=None)) is None
+    assert Rules.compile(AccessRules(), Rule()).lets_in_everyone
 
 
 def test_the_claims_that_rules_look_at_are_kept() -> None:
     one = AccessRules.model_validate({"claims": [{"claim": "a", "equals": "1"}]})
     two = Rule.model_validate({"claims": [{"claim": "b.c", "any_of": ["2"]}]})
     assert claim_paths(one, (two, Rule())) == {"a", "b.c"}
-
-
-DOMAINS = st.sampled_from(["a.fr", "b.a.fr", "xa.fr", "c.fr", "*", ".a.fr", "*.a.fr", "a.fr.", ""])
-ADDRESSES = st.sampled_from(["", "x@a.fr", "x@b.a.fr", "x@xa.fr", "y@c.fr", "x@a.fr@c.fr", "@a.fr"])
-NAMES = st.sampled_from(["g", "h", "i"])
-_RULES = st.builds(
-    lambda domains, emails, any_of, all_of, claim, acr: Rule.model_validate(
-        {
-            "email_domains": domains,
-            "emails": emails,
-            "groups": {"any": any_of, "all": all_of},
-            "claims": [{"claim": "c", "any_of": claim}] if claim else [],
-            "acr_values": acr,
-        }
-    ),
-    st.lists(DOMAINS, max_size=2),
-    st.lists(st.sampled_from(["y@c.fr", "x@a.fr"]), max_size=1),
-    st.lists(NAMES, max_size=2),
-    st.lists(NAMES, max_size=2),
-    st.lists(NAMES, max_size=2),
-    st.lists(NAMES, max_size=1),
-)
-_PEOPLE = st.builds(
-    lambda email, verified, groups, claim, acr: person(
-        email=email, email_verified=verified, groups=tuple(groups), claims={"c": claim}, acr=acr
-    ),
-    ADDRESSES,
-    st.none() | st.booleans(),
-    st.lists(NAMES, max_size=3),
-    st.lists(NAMES, max_size=2) | NAMES | st.none(),
-    NAMES | st.just(""),
-)
-
-
-def _naive_email(rule: Rule, email: str) -> bool:
-    """As one would say it: split at the only @, then compare label by label."""
-    if not rule.email_domains and not rule.emails:
-        return True
-    pieces = email.split("@")
-    if len(pieces) != 2 or not all(pieces):
-        return False
-    labels = pieces[1].split(".")
-    for entry in rule.email_domains:
-        if entry == "*" or entry.split(".") == labels:
-            return True
-        wanted = entry.split(".")
-        below = wanted[0] in ("", "*") and len(wanted) > 1 and len(labels) >= len(wanted)
-        if below and labels[-len(wanted) + 1 :] == wanted[1:]:
-            return True
-    return email in rule.emails
-
-
-def _naive(policy: EmailVerified, given_rules: list[Rule], someone: Identity) -> bool:
-    verified = {
-        EmailVerified.REQUIRE: someone.email_verified is True and someone.email != "",
-        EmailVerified.IF_PRESENT: someone.email_verified is not False,
-        EmailVerified.IGNORE: True,
-    }
-    claim = someone.claims["c"]
-    values = claim if isinstance(claim, list) else [claim]
-    return verified[policy] and all(
-        _naive_email(rule, someone.email)
-        and (not rule.groups.any or any(g in rule.groups.any for g in someone.groups))
-        and all(g in someone.groups for g in rule.groups.all)
-        and all(any(v in values for v in condition.any_of) for condition in rule.claims)
-        and (not rule.acr_values or someone.acr in rule.acr_values)
-        for rule in given_rules
-    )
-
-
-@settings(max_examples=800)
-@given(policy=st.sampled_from(EmailVerified), everywhere=_RULES, own=_RULES, someone=_PEOPLE)
-def test_the_compiled_rules_say_what_a_plain_reading_says(
-    policy: EmailVerified, everywhere: Rule, own: Rule, someone: Identity
-) -> None:
-    whole = AccessRules.model_validate(everywhere.model_dump() | {"email_verified": policy})
-    denied = Rules.compile(whole, own).denied(someone)
-    assert (denied is None) is _naive(policy, [everywhere, own], someone)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import product
+from typing import Any
 
 import pytest
 
-from proxy.config.settings import Access, AccessRules
+from proxy.config.access import Access, AccessRules
 from proxy.errors import Reason
-from proxy.model import Kind, Session
+from proxy.model import Kind, Session, Target
 from proxy.rules.access import ANYONE, Rules
 from proxy.rules.gate import (
     Forward,
     Login,
     Refresh,
     Refuse,
+    StrengthenLogin,
     Verdict,
     alive,
     decide,
     passes_through,
     refresh_due,
 )
+from proxy.rules.judged import Denial, StepUp
 from proxy.rules.routes import Route
 from tests.session.samples import NOW, person, session
 
@@ -61,7 +64,15 @@ class Case:
 
     def decide(self) -> Verdict:
         route = Route("/*", self.access, ("http://a",), rules=RULES[self.rules], api=self.api)
-        return decide(route, self.session, self.kind, NOW, passthrough=self.passthrough)
+        return decide(route, self.session, asking(self.kind), NOW, passthrough=self.passthrough)
+
+
+def asking(kind: Kind, method: str = "GET") -> Target:
+    return Target(method, "https", "a.example", "/", "/", "", kind, "192.0.2.7")
+
+
+def refused(reason: Reason, rule: str) -> Refuse:
+    return Refuse(reason, Denial(reason, rule))
 
 
 CASES = [
@@ -84,9 +95,9 @@ def expected(case: Case) -> Verdict:
             assert case.session is not None
             return Refresh(case.session)
         case Case(who="incomplete"):
-            return Refuse(Reason.IDENTITY_INCOMPLETE)
+            return refused(Reason.IDENTITY_INCOMPLETE, "identity")
         case Case(who="denied", rules="staff"):
-            return Refuse(Reason.GROUP_NOT_ALLOWED)
+            return refused(Reason.GROUP_NOT_ALLOWED, "access.groups")
         case _:
             return Forward(case.session)
 
@@ -145,6 +156,53 @@ def test_old_facts_never_decide() -> None:
     for case in CASES:
         if case.who.startswith("due") and case.access is not Access.PUBLIC:
             assert isinstance(case.decide(), Refresh), case
+
+
+STRONG = Rules.compile(AccessRules.model_validate({"acr_values": ["mfa"], "remedy": "Use a key."}))
+FRESH = Rules.compile(AccessRules.model_validate({"max_age": "5m", "groups": {"any": ["staff"]}}))
+
+
+@pytest.mark.parametrize("access", [Access.REQUIRED, Access.OPTIONAL])
+@pytest.mark.parametrize("api", [False, True])
+@pytest.mark.parametrize("kind", Kind)
+def test_a_weak_sign_in_is_made_stronger_where_a_page_is_asked_for(
+    kind: Kind, api: bool, access: Access
+) -> None:
+    denial = Denial(
+        Reason.ACR_NOT_ALLOWED, "access.acr_values", "Use a key.", StepUp(acr_values=("mfa",))
+    )
+    route = Route("/*", access, ("http://a",), rules=STRONG, api=api)
+    verdict = decide(route, session(identity=person(acr="pwd")), asking(kind), NOW)
+    if kind is Kind.NAVIGATION and not api:
+        assert verdict == StrengthenLogin(StepUp(acr_values=("mfa",)), denial)
+    else:
+        assert verdict == Refuse(Reason.ACR_NOT_ALLOWED, denial)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        pytest.param({"auth_time": int(NOW) - 300}, None, id="fresh"),
+        pytest.param({"auth_time": int(NOW) - 301}, Reason.SIGN_IN_TOO_OLD, id="a second older"),
+        pytest.param({}, Reason.SIGN_IN_TOO_OLD, id="nobody knows"),
+        pytest.param({"groups": ("guests",)}, Reason.GROUP_NOT_ALLOWED, id="and no group"),
+    ],
+)
+def test_an_old_sign_in_is_made_anew_unless_that_would_not_help(
+    facts: dict[str, Any], reason: Reason | None
+) -> None:
+    route = Route("/*", Access.REQUIRED, ("http://a",), rules=FRESH)
+    known = session(identity=person(**facts))
+    match decide(route, known, asking(Kind.NAVIGATION), NOW):
+        case Forward(session=forwarded):
+            assert reason is None
+            assert forwarded is known
+        case StrengthenLogin(step_up=step_up, denial=denial):
+            assert reason is denial.reason is Reason.SIGN_IN_TOO_OLD
+            assert step_up == StepUp(max_age=300)
+        case verdict:
+            assert verdict == refused(Reason.GROUP_NOT_ALLOWED, "access.groups")
+            assert reason is Reason.GROUP_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(

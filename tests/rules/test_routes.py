@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.settings import Access, Settings
+from proxy.config.access import Access
 from proxy.config.settings import Route as RouteSettings
+from proxy.config.settings import Settings
 from proxy.errors import BadRequest
 from proxy.rules.routes import Endpoint, Route, Routes, compile_route, compile_routes
 from proxy.rules.target import decode_path

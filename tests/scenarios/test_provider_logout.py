@@ -6,11 +6,12 @@ import base64
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.providers.node import browser_session, sign_out
-from tests.scenarios.test_real_provider import Scene, scene
+from tests.providers.node import NodeProvider, browser_session, sign_out
+from tests.scenarios.real import Scene
+from tests.scenarios.test_real_provider import scene
 
 
-async def leave(here: Scene) -> None:
+async def leave(here: Scene[NodeProvider]) -> None:
     """The person signs out at the provider itself, as from another application."""
     fields = {"client_id": "proxy", "post_logout_redirect_uri": f"{here.url}/oauth2/signed_out"}
     end = f"{here.provider.issuer}/session/end?{urlencode(fields)}"
@@ -44,7 +45,7 @@ async def test_our_own_sign_out_is_followed_by_the_providers_word() -> None:
         await here.sign_in("/")
 
 
-async def is_active(here: Scene, token: str) -> bool:
+async def is_active(here: Scene[NodeProvider], token: str) -> bool:
     us = here.provider.config
     pair = base64.b64encode(f"{us.client_id}:{us.client_secret}".encode()).decode()
     headers = {"Authorization": f"Basic {pair}"}

@@ -2,87 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-import aiohttp
 import pytest
 
-from proxy.config.settings import Settings
-from proxy.web.app import App
-from proxy.web.log import Log
 from tests.browser.providers import need_npm
-from tests.browser.stage import free_ports
-from tests.fakes.upstream import EchoUpstream, verified_identity
 from tests.providers.node import NodeConfig, NodeProvider, browser_session, sign_in, sign_out
-
-SECRET = base64.urlsafe_b64encode(bytes(range(32))).decode()
-PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-
-
-@dataclass(slots=True)
-class Scene:
-    """Provider, proxy, upstream and one person's client, all running."""
-
-    url: str
-    provider: NodeProvider
-    app: App
-    upstream: EchoUpstream
-    http: aiohttp.ClientSession
-    log: io.StringIO
-
-    async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
-        """Status, Location and text of an answer to a browser's navigation."""
-        where = path if path.startswith("http") else self.url + path
-        async with self.http.get(
-            where, headers={**PAGE, **headers}, allow_redirects=False
-        ) as answer:
-            return answer.status, answer.headers.get("Location", ""), await answer.text()
-
-    async def callback(self, path: str = "/", login: str = "alice") -> str:
-        """As far as the provider's redirect back to us."""
-        status, location, _ = await self.get(path)
-        assert status == 302
-        return await sign_in(self.http, location, login, until=f"{self.url}/oauth2/callback")
-
-    async def sign_in(self, path: str = "/", login: str = "alice") -> None:
-        status, location, text = await self.get(await self.callback(path, login))
-        assert (status, location) == (303, path), text
-        assert (await self.get(path))[0] == 200
-
-    async def identity(self) -> dict[str, Any]:
-        """The newest request's identity, believed because of our JWKS and of nothing else."""
-        (token,) = self.upstream.header("X-Forwarded-Identity")
-        async with self.http.get(f"{self.url}/oauth2/.well-known/jwks.json") as answer:
-            return verified_identity(token, await answer.json(), self.url, "api", time.time())
-
-    def cookies(self) -> list[str]:
-        """The names of our cookies that the client holds."""
-        names = {cookie.key for cookie in self.http.cookie_jar}
-        return sorted(name for name in names if name.startswith("auth_proxy"))
-
-    def logged(self, event: str) -> list[dict[str, Any]]:
-        self.app.parts.log.flush()
-        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == event]
+from tests.providers.program import free_port
+from tests.scenarios.real import Scene, real_scene
 
 
 @asynccontextmanager
 async def scene(
     node: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **provider: Any
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[Scene[NodeProvider]]:
     """``node`` changes the provider's registration, ``provider`` our settings about it, and
     ``settings`` are further sections."""
     need_npm()
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{free_port()}"
     config = replace(
         NodeConfig(
             (f"{url}/oauth2/callback",),
@@ -91,28 +32,16 @@ async def scene(
         ),
         **(node or {}),
     )
-    async with AsyncExitStack() as stack:
-        enter = stack.enter_async_context
-        npm, upstream = await enter(NodeProvider(config)), await enter(EchoUpstream())
+    async with NodeProvider(config) as npm:
         told = {
             "issuer_url": npm.issuer,
             "client_id": config.client_id,
             "client_secret": config.client_secret,
             "scope": "openid email profile groups",
         }
-        document = {
-            "public_url": url,
-            "upstream": upstream.url,
-            "provider": told | provider,
-            "cookie": {"secret": SECRET},
-            "access": {"email_domains": ["example.org"]},
-            "server": {"listen": f"127.0.0.1:{port}", "private_listen": ""},
-        }
-        log = io.StringIO()
-        valid = Settings.model_validate(document | (settings or {}))
-        app = await enter(App(valid, Log(log, time.time, "json", "debug")))
-        http = await enter(browser_session())
-        yield Scene(url, npm, app, upstream, http, log)
+        document = {"provider": told | provider, **(settings or {})}
+        async with real_scene(npm, sign_in, url, document) as here:
+            yield here
 
 
 async def test_a_full_cycle_from_the_deep_link_to_the_sign_out() -> None:
@@ -211,7 +140,7 @@ async def test_a_sign_out_while_the_provider_is_down_ends_our_session() -> None:
 
 async def test_a_wrong_secret_ends_on_our_page_with_its_reason() -> None:
     wrong = "not-the-secret-that-was-registered"
-    async with scene(client_secret=wrong) as here:
+    async with scene({"pushed": "off"}, client_secret=wrong) as here:
         status, _, text = await here.get(await here.callback("/x?y=1"))
         assert status == 502
         assert "token_refused" in text
@@ -256,3 +185,84 @@ async def test_a_person_of_another_domain_is_denied_and_finds_the_way_out() -> N
         back = await sign_out(here.http, end, until=f"{here.url}/oauth2/signed_out")
         assert (await here.get(back))[0] == 200
         await here.sign_in("/", "alice")
+
+
+@asynccontextmanager
+async def two_providers() -> AsyncIterator[tuple[Scene[NodeProvider], NodeProvider]]:
+    """One proxy before two independent providers, which know people of the same names."""
+    need_npm()
+    url = f"http://127.0.0.1:{free_port()}"
+    configs = [
+        NodeConfig(
+            (f"{url}/oauth2/callback/{name}",),
+            (f"{url}/oauth2/signed_out",),
+            client_secret=f"the-tests-secret-of-the-client-at-{name}",
+            backchannel_logout_uri=f"{url}/oauth2/backchannel_logout",
+        )
+        for name in ("one", "two")
+    ]
+    async with NodeProvider(configs[0]) as one, NodeProvider(configs[1]) as two:
+        entries = [
+            {
+                "name": name,
+                "issuer_url": npm.issuer,
+                "client_id": npm.config.client_id,
+                "client_secret": npm.config.client_secret,
+                "scope": "openid email profile groups",
+            }
+            for name, npm in (("one", one), ("two", two))
+        ]
+        routes = [{"path": "/only-two", "rule": {"providers": ["two"]}}]
+        document = {"providers": entries, "routes": routes}
+        async with real_scene(one, sign_in, url, document) as here:
+            yield here, two
+
+
+def start(name: str, rd: str = "/") -> str:
+    return f"/oauth2/start?{urlencode({'provider': name, 'rd': rd})}"
+
+
+async def test_two_providers_at_once() -> None:
+    async with two_providers() as (here, two), browser_session() as other:
+        one = here.provider
+        status, chooser, _ = await here.get("/x?y=1")
+        assert (status, chooser) == (302, f"/oauth2/sign_in?{urlencode({'rd': '/x?y=1'})}")
+        _, _, page = await here.get(chooser)
+        assert "provider=one" in page
+        assert "provider=two" in page
+        for name, npm in (("two", two), ("one", one)):
+            callback = await here.callback(start(name, "/x?y=1"), "alice")
+            assert urlsplit(callback).path == f"/oauth2/callback/{name}"
+            assert (await here.get(callback))[:2] == (303, "/x?y=1")
+            assert (await here.get("/x?y=1"))[0] == 200
+            claims = await here.identity()
+            assert (claims["sub"], claims["idp_iss"]) == ("alice", npm.issuer)
+            assert (await here.get("/only-two"))[0] == (200 if name == "two" else 403)
+            here.http, other = other, here.http
+        assert (await here.sign_out_url()).startswith(f"{two.issuer}/session/end?")
+        here.http = other
+        assert (await here.get("/x?y=1"))[0] == 200  # the same name at another provider
+        assert (await here.sign_out_url()).startswith(f"{one.issuer}/session/end?")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda url, two: url.replace("/callback/one", "/callback/two"), id="path"),
+        pytest.param(lambda url, two: url.replace("/callback/one", "/callback"), id="no name"),
+        pytest.param(
+            lambda url, two: f"{url.partition('&iss=')[0]}&{urlencode({'iss': two})}", id="iss"
+        ),
+    ],
+)
+async def test_an_answer_of_one_provider_is_none_of_the_other(
+    change: Callable[[str, str], str],
+) -> None:
+    """Mix-up (RFC 9700 section 4.4): state, path and iss must all be of the same provider."""
+    async with two_providers() as (here, two):
+        callback = await here.callback(start("one"), "alice")
+        changed = change(callback, two.issuer)
+        assert changed != callback
+        assert (await here.get(changed))[0] in (403, 404)
+        assert "auth_proxy" not in here.cookies()
+        assert here.logged("login") == []

@@ -21,6 +21,15 @@ def test_every_session_comes_back_as_it_was(kept: Session) -> None:
     assert load(dump(kept)) == kept
 
 
+def test_that_groups_are_missing_is_kept_and_taken_for_granted_of_a_long_list() -> None:
+    some = session(identity=person(groups=("a",), groups_partial=True))
+    assert load(dump(some)) == some
+    many = session(identity=person(groups=tuple(map(str, range(1000)))))
+    loaded = load(dump(many))
+    assert loaded is not None
+    assert loaded.identity.groups_partial
+
+
 def test_what_comes_back_is_as_frozen_as_before() -> None:
     loaded = load(dump(session(identity=person(claims={"siret": "1"}))))
     assert loaded is not None

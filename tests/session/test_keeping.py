@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.providers import installation
 from proxy.config.settings import Settings
 from proxy.crypto.seal import Sealer
 from proxy.errors import ConfigError
 from proxy.session.cookie import CookieStore
 from proxy.session.endings import Ending
-from proxy.session.keeping import Keeping, installation, open_keeping
+from proxy.session.keeping import Keeping, open_keeping
 from proxy.session.redis import RedisShelf
 from proxy.session.sqlite import SqliteShelf
 from proxy.session.ticket import TicketStore
@@ -43,8 +44,10 @@ async def opened(
     clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[Keeping]:
     said: list[str] = []
+    settings = settings or configured(more)
     keeping = open_keeping(
-        settings or configured(more),
+        settings,
+        installation(settings),
         secrets,
         clock or FakeClock(NOW),
         os.urandom,
@@ -138,24 +141,6 @@ async def test_options_of_redis_that_cannot_be_used() -> None:
     with pytest.raises(ConfigError, match="sentinel_master"):
         async with opened(settings=base.model_copy(update={"redis": wrong})):
             pass
-
-
-@pytest.mark.parametrize(
-    ("more", "whose"),
-    [
-        pytest.param("", WHOSE, id="an issuer"),
-        pytest.param(
-            "  server_metadata_url: https://idp.example.org/metadata\n",
-            "https://idp.example.org/metadata playground",
-            id="metadata",
-        ),
-    ],
-)
-def test_whose_sessions_they_are(more: str, whose: str) -> None:
-    text = (
-        MINIMAL if not more else MINIMAL.replace("  issuer_url: https://idp.example.org/\n", more)
-    )
-    assert installation(load_text(text).provider) == whose
 
 
 async def test_cookies_of_former_versions_still_open() -> None:

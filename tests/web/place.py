@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -20,7 +20,7 @@ from proxy.config.settings import Settings
 from proxy.demo.people import Client
 from proxy.web.app import App
 from proxy.web.log import Log
-from proxy.web.parts import World
+from proxy.web.world import World
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import Dialect, FakeProvider
 from tests.fakes.upstream import EchoUpstream, verified_identity
@@ -98,16 +98,21 @@ class Browser:
             else:
                 self.cookies[name] = value
 
-    async def sign_in(self, path: str = "/", user: str = "alice") -> Answer:
-        """From a protected path through the provider and back; the callback's answer."""
-        return await self.get(await self.callback_url(path, user))
+    async def sign_in(self, path: str = "/", user: str = "alice", provider: str = "") -> Answer:
+        """From a protected path through the provider and back; the callback's answer.
 
-    async def callback_url(self, path: str = "/", user: str = "alice") -> str:
+        ``provider``: the one that is chosen on the way, where there are several.
+        """
+        return await self.get(await self.callback_url(path, user, provider))
+
+    async def callback_url(self, path: str = "/", user: str = "alice", provider: str = "") -> str:
         """As far as the provider's redirect back to us."""
-        start = await self.get(path)
+        chosen = f"/oauth2/start?provider={provider}&rd={quote(path)}" if provider else path
+        start = await self.get(chosen)
         assert start.status == 302, start
-        self._place.provider.forget()
-        return await self._place.provider.sign_in(start.location, user)
+        idp = self._place.idps.get(provider, self._place.provider)
+        idp.forget()
+        return await idp.sign_in(start.location, user)
 
     @property
     def session(self) -> str | None:
@@ -116,7 +121,11 @@ class Browser:
 
 
 class Place:
-    """``async with Place(access={...}) as place``: everything runs; settings as in the file."""
+    """``async with Place(access={...}) as place``: everything runs; settings as in the file.
+
+    ``providers=[{"name": "one"}, {"name": "two"}]``: each gets a fake of its own, in ``idps``,
+    unless it names an ``issuer_url``; ``provider`` is then the first of these.
+    """
 
     def __init__(
         self, dialect: Dialect = "plain", world: World | None = None, **settings: Any
@@ -131,6 +140,7 @@ class Place:
         self.log = io.StringIO()
         self.log_level = "debug"
         self.apps: list[App] = []
+        self.idps: dict[str, FakeProvider] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -142,20 +152,26 @@ class Place:
 
     async def _start(self) -> None:
         enter = self._stack.enter_async_context
-        paths = self._settings.get("paths", {})
-        client = Client(
-            "proxy",
-            "proxy-secret",
-            (self.public + paths.get("callback", "/oauth2/callback"),),
-            (self.public + paths.get("signed_out", "/oauth2/signed_out"),),
-        )
-        fake = FakeProvider(client, dialect=self._dialect, clock=self.clock)
-        self.provider = await enter(fake)
+        for entry in self._settings.get("providers", ()):
+            if "issuer_url" not in entry:
+                self.idps[entry["name"]] = await enter(self._fake(f"/{entry['name']}"))
+        fakes = [*self.idps.values()] or [await enter(self._fake())]
+        self.provider = fakes[0]
         self.upstream = await enter(EchoUpstream())
         self.http = await enter(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
         )
         await self.serve()
+
+    def _fake(self, below: str = "") -> FakeProvider:
+        paths = self._settings.get("paths", {})
+        client = Client(
+            "proxy",
+            "proxy-secret",
+            (self.public + paths.get("callback", "/oauth2/callback") + below,),
+            (self.public + paths.get("signed_out", "/oauth2/signed_out"),),
+        )
+        return FakeProvider(client, dialect=self._dialect, clock=self.clock)
 
     async def serve(self) -> None:
         """Start what the browsers talk to."""
@@ -180,17 +196,25 @@ class Place:
             "cookie": {"secret": SECRET},
             "server": {"listen": "127.0.0.1:0", "private_listen": "127.0.0.1:0"},
         }
+        client = {"client_id": "proxy", "client_secret": "proxy-secret"}
         provider = {
             "issuer_url": self.provider.issuer,
-            "client_id": "proxy",
-            "client_secret": "proxy-secret",
+            **client,
             "scope": "openid email profile groups",
         }
         for section, values in self._settings.items():
             if isinstance(values, dict) and section != "provider":
                 given[section] = {**given.get(section, {}), **values}
-            elif section != "provider":
+            elif section not in ("provider", "providers"):
                 given[section] = values
+        if "providers" in self._settings:
+            given["providers"] = [
+                {**provider, "issuer_url": self.idps[entry["name"]].issuer, **entry}
+                if entry["name"] in self.idps
+                else {**client, **entry}
+                for entry in self._settings["providers"]
+            ]
+            return given
         given["provider"] = {**provider, **self._settings.get("provider", {})}
         if given["provider"]["issuer_url"] is None:
             given["provider"].setdefault("server_metadata_url", self.provider.metadata_url)

@@ -31,7 +31,7 @@ async def private(place: Place, path: str) -> tuple[int, str]:
 
 async def test_metrics_and_named_checks_are_private() -> None:
     async with Place() as place:
-        await place.app.parts.provider.check()  # type: ignore[union-attr]
+        await place.app.parts.providers.first.check()  # type: ignore[union-attr]
         browser = place.browser()
         await browser.sign_in()
         await browser.get("/")
@@ -61,7 +61,7 @@ async def test_a_provider_that_is_down_at_start_heals_by_itself() -> None:
         await place.provider.restart()
         place.clock.advance(60)
         assert (await place.browser().get("/")).status == 302
-        await app.parts.provider.check()  # type: ignore[union-attr]
+        await app.parts.providers.first.check()  # type: ignore[union-attr]
         assert (await place.browser().get("/ready", page=False)).status == 200
 
 

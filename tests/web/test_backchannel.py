@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from proxy.config.providers import providers_of
 from proxy.config.settings import Settings
 from proxy.crypto.pseudonym import Pseudonyms
 from proxy.crypto.seal import Sealer
@@ -30,6 +31,7 @@ from proxy.web.calls import Calls
 from proxy.web.log import Log
 from proxy.web.metrics import Metrics
 from proxy.web.provider import Provider
+from proxy.web.providers import Providers
 from proxy.web.runtime import compile_runtime
 from proxy.web.visit import Visit
 from proxy.wire.inbound import Request
@@ -59,8 +61,8 @@ async def signed_in(browser: Browser) -> bool:
 
 async def known(place: Place) -> None:
     """The provider has answered: nothing is under way that its stop would cut."""
-    assert place.app.parts.provider is not None
-    await place.app.parts.provider.check()
+    assert place.app.parts.providers is not None
+    await place.app.parts.providers.first.check()
 
 
 def sid_of(place: Place) -> str:
@@ -359,9 +361,9 @@ async def test_a_store_that_fails_halfway_leaves_the_token_good() -> None:
         store = CookieStore(Sealer([secret], "s", bytes), 3600, shelf, 60)
         cards = Cards(shelf, Sealer([secret], "c", bytes), pseudonyms)
         register = Register(shelf, store, cards, Endings(shelf, pseudonyms, 3600), 0)
-        log = Log(io.StringIO(), clock)
+        log, idp = Log(io.StringIO(), clock), providers_of(settings)[0]
         back = BackChannel(
-            Provider(settings.provider, Calls(settings.provider, http, metrics), clock),
+            Providers([Provider(idp, Calls(idp, http, metrics), clock, lambda: "j" * 43)]),
             register,
             Answers(compile_runtime(settings, bytes)),
             Audit(log, metrics),

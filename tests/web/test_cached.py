@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from proxy.errors import ProviderError, Reason
 from proxy.web.cached import Cached
 from tests.fakes.clock import FakeClock
@@ -89,10 +91,48 @@ async def test_the_old_value_serves_while_the_source_fails() -> None:
     assert [await cached.get(), await cached.get()] == [1, 1]
     assert cached.failure is not None
     assert source.calls == 2
+
+
+async def test_renewing_tries_again_after_a_failure_and_heals() -> None:
+    source, clock = Source(), FakeClock()
+    cached = Cached(source, 100, clock)
+    await cached.get()
+    clock.advance(29)
+    await cached.renew(30)
+    assert source.calls == 1
+    clock.advance(1)
+    source.failing = True
+    await cached.renew(30)
+    assert (source.calls, await cached.get()) == (2, 1)
+    assert cached.failure is not None
     source.failing = False
-    clock.advance(5)
-    assert await cached.get() == 3
+    await cached.renew(30)
+    assert (source.calls, await cached.get(), cached.value) == (3, 3, 3)
     assert cached.failure is None
+
+
+async def test_nobody_with_an_older_value_waits_for_a_renewal() -> None:
+    source, clock = Source(), FakeClock()
+    cached = Cached(source, 100, clock)
+    await cached.get()
+    clock.advance(200)
+    source.open.clear()
+    renewal = asyncio.ensure_future(cached.renew(30))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        assert await cached.get() == 1
+    source.open.set()
+    await renewal
+    assert await cached.get() == 2
+
+
+async def test_a_renewal_without_an_older_value_says_why_it_failed() -> None:
+    source = Source()
+    source.failing = True
+    cached = Cached(source, 100, FakeClock())
+    with pytest.raises(ProviderError):
+        await cached.renew(30)
+    assert cached.value is None
 
 
 async def test_a_refresh_is_spared_when_somebody_was_faster() -> None:

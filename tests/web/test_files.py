@@ -138,3 +138,46 @@ def test_a_file_of_sessions_that_is_somebody_elses(
         monkeypatch.setattr("os.geteuid", lambda: 1001)
     (problem,) = problems(session={"file": str(path)})
     assert problem == f"session.file: {path}: it belongs to somebody else"
+
+
+@pytest.mark.parametrize(
+    ("text", "looked_at", "imported"),
+    [
+        pytest.param("async def handler(identity, claims): ...", 0, 0, id="good"),
+        pytest.param("def handler(identity, claims): ...", 1, 1, id="not async"),
+        pytest.param("import nothing_of_that_name", 0, 1, id="does not import"),
+    ],
+)
+def test_a_hook_that_cannot_be_used_is_named(
+    tmp_path: Path, text: str, looked_at: int, imported: int
+) -> None:
+    (tmp_path / "a.py").write_text(text)
+    settings = Settings.model_validate(
+        {
+            "public_url": "http://localhost",
+            "hooks": {"post_login": "a:handler", "folder": str(tmp_path)},
+        }
+    )
+    assert len(file_problems(settings)) == looked_at
+    found = file_problems(settings, importing=True)
+    assert len(found) == imported
+    assert all(line.startswith(f"hooks.post_login: {tmp_path}/a.py: ") for line in found)
+
+
+def test_every_provider_s_files_are_read(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(generate_signing_key("ES256"))
+    entries = [
+        {"name": "one", "client_key_file": str(key)},
+        {"name": "two", "client_key_file": "/nowhere/key.pem", "ca_file": "/nowhere/ca.pem"},
+        {"name": "three", "client_assertion_file": str(key), "tls_certificate_file": str(key)},
+    ]
+    found = problems(providers=entries)
+    options = (
+        "providers.1.ca_file: /nowhere/ca.pem: No such file",
+        "providers.1.client_key_file: /nowhere/key.pem: No such file",
+        f"providers.2.tls_certificate_file: {key}: ",
+        f"providers.2.client_assertion_file: {key}: it holds no signed JWT",
+    )
+    assert all(line.startswith(option) for line, option in zip(found, options, strict=True)), found
+    assert problems(providers=entries, auth={"disabled": True}) == []

@@ -7,101 +7,19 @@ import json
 import logging
 import re
 import select
-import string
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.web.log import Log, LogHandler, plain_path, redact
+from proxy.web.log import Log, LogHandler, plain_path
 from tests.fakes.clock import FakeClock
 
 
 def make(style: str = "json", level: str = "debug", access: bool = True) -> tuple[Log, io.StringIO]:
     stream = io.StringIO()
     return Log(stream, FakeClock(), style, level, access), stream
-
-
-NAMES = (
-    "code", "state", "nonce", "code_verifier", "client_secret", "access_token", "refresh_token",
-    "id_token", "id_token_hint", "password",
-)  # fmt: skip
-FORMS = (
-    "{name}={secret}",
-    "GET /oauth2/callback?a=b&{name}={secret}&x=y",
-    "{name}: {secret}",
-    '{{"{name}": "{secret}", "x": 1}}',
-    "{{'{name}': '{secret}'}}",
-    "[('{name}', '{secret}'), ('x', 'y')]",
-    '{{\\"{name}\\":\\"{secret}\\"}}',
-    "{name} = {secret} was refused",
-    "rd=%2Foauth2%2Fcallback%3Fx%3Dy%26{name}%3D{secret}",
-    "rd=%252Fcallback%253F{name}%253D{secret}",
-    "{name}=b'{secret}'",
-)
-HEADERS = (
-    "Cookie: a=b; __Host-auth_proxy={secret}; c=d",
-    "Set-Cookie: __Host-auth_proxy={secret}; Path=/",
-    "(b'Cookie', b'a=b; c={secret}')",
-    "{{'Authorization': 'Bearer {secret}'}}",
-    "Authorization: Basic {secret}",
-    "proxy-authorization: Digest response={secret}",
-    "sent Bearer {secret} upstream",
-    "redis://user:{secret}@host:6379/0",
-    "https://{secret}@provider.example/token",
-)
-secrets = st.text(string.ascii_letters + string.digits + "-._~", min_size=12, max_size=60)
-
-
-@given(
-    name=st.sampled_from(NAMES), form=st.sampled_from(FORMS), secret=secrets, upper=st.booleans()
-)
-def test_a_named_secret_never_survives(name: str, form: str, secret: str, upper: bool) -> None:
-    text = form.format(name=name.upper() if upper else name, secret=secret)
-    assert secret not in redact(text)
-
-
-@given(form=st.sampled_from(HEADERS), secret=secrets)
-def test_credentials_never_survive(form: str, secret: str) -> None:
-    assert secret not in redact(form.format(secret=secret))
-
-
-@given(parts=st.lists(st.text(string.ascii_letters + string.digits + "-_"), max_size=4))
-def test_a_jwt_never_survives(parts: list[str]) -> None:
-    token = ".".join(["eyJhbGciOiJSUzI1NiJ9", *parts])
-    assert redact(f"({token} was refused)") == "([redacted] was refused)"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "token: no answer in time",
-        "authorization_endpoint is not known",
-        "the document's issuer is 'https://a/', provider.issuer_url is 'https://a'",
-        "error='invalid_grant' description='The code is wrong.'",
-        "keys: status 500",
-        "cookie '__Host-x!' holds a character that needs quoting",
-        "identity.signing_key_files[0]: /etc/key.pem: [Errno 2] No such file or directory",
-    ],
-)
-def test_words_for_the_operator_survive(text: str) -> None:
-    assert redact(text) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "://" + "a" * 50_000,
-        "code" * 20_000,
-        "basic " * 20_000,
-        "code" + " " * 50_000,
-        "eyJ" * 20_000,
-    ],
-)
-@pytest.mark.timeout(5)
-def test_redaction_is_quick_on_anything(text: str) -> None:
-    redact(text)
 
 
 def test_a_json_line_is_an_object_with_time_level_and_event() -> None:

@@ -71,6 +71,10 @@ ID_TOKEN = _all(
     id_token_aud_list=OK,
     id_token_missing_at_hash=OK,
     id_token_missing_acr=OK,
+    id_token_missing_auth_time=OK,
+    id_token_zero_auth_time=OK,
+    id_token_fraction_auth_time=OK,
+    id_token_without_person=OK,
     id_token_wrong_nonce=(403, Reason.NONCE_MISMATCH),
     id_token_missing_nonce=(403, Reason.NONCE_MISMATCH),
     # userinfo says it properly, and wins
@@ -86,6 +90,8 @@ CALLBACK = _all(
     TWICE,
     callback_no_iss=(403, Reason.ISSUER_MISMATCH),
     callback_wrong_iss=(403, Reason.ISSUER_MISMATCH),
+    callback_empty_iss=(403, Reason.ISSUER_MISMATCH),
+    callback_denied_wrong_iss=(403, Reason.ISSUER_MISMATCH),
     callback_no_state=(400, Reason.STATE_MISSING),
     callback_wrong_state=(403, Reason.ATTEMPT_MISSING),
     callback_no_code=(400, Reason.CODE_MISSING),
@@ -94,7 +100,18 @@ CALLBACK = _all(
     callback_markup_error=(403, Reason.PROVIDER_ERROR),
     callback_code_and_error=(403, Reason.PROVIDER_DENIED),
 )
-JWKS = _all(misbehaviour.JWKS, BROKEN, jwks_html=METADATA, jwks_list=METADATA, jwks_empty=INVALID)
+JWKS = _all(
+    misbehaviour.JWKS,
+    BROKEN,
+    jwks_html=METADATA,
+    jwks_list=METADATA,
+    jwks_empty=METADATA,
+    jwks_several=OK,
+    jwks_many=INVALID,  # its first hundred keys are looked at
+    jwks_huge_rsa=METADATA,
+    jwks_symmetric=METADATA,
+    jwks_for_encryption=METADATA,
+)
 JWKS |= {"jwks_redirect": BROKEN}
 DISCOVERY = _all(
     misbehaviour.DISCOVERY,
@@ -108,6 +125,7 @@ DISCOVERY = _all(
     discovery_no_pkce=OK,
     discovery_plain_pkce_only=OK,
     discovery_basic_only=OK,
+    discovery_other_jwks_uri=OK,
 ) | {"discovery_redirect": BROKEN}
 
 
@@ -187,25 +205,27 @@ async def test_a_fault_before_anything_is_known_is_one_page(table: dict[str, Exp
         nothing_leaked(place)
 
 
-async def test_a_provider_that_hangs_is_a_page_in_time() -> None:
+@pytest.mark.parametrize("how", ["hang", "drip"])
+async def test_a_provider_that_takes_its_time_is_a_page_in_ours(how: str) -> None:
     async with Place(provider={"timeout": "500ms"}) as place:
-        for name in ("discovery_hang", "jwks_hang", "token_hang", "userinfo_hang"):
+        for endpoint in misbehaviour.ENDPOINTS:
+            name = f"{endpoint}_{how}"
             browser = place.browser()
             place.provider.misbehave(name)
             await place.start_proxy()
             answer = await browser.get(DEEP)
-            if name != "discovery_hang":
+            if endpoint != "discovery":
                 place.provider.forget()
                 answer = await browser.get(await place.provider.sign_in(answer.location))
-                check(place, name, browser, answer, None if name[0] == "u" else TIMEOUT)
-            assert answer.status == (303 if name == "userinfo_hang" else 504)
+                check(place, name, browser, answer, None if endpoint == "userinfo" else TIMEOUT)
+            assert answer.status == (303 if endpoint == "userinfo" else 504)
             place.provider.behave()
         nothing_leaked(place)
 
 
 def test_no_fault_is_forgotten() -> None:
     tables = (TOKEN, USERINFO, ID_TOKEN, SIGN, CALLBACK, JWKS, DISCOVERY)
-    assert misbehaviour.HANGING.union(*tables) == misbehaviour.ALL
+    assert misbehaviour.HANGING.union(misbehaviour.DRIPPING, *tables) == misbehaviour.ALL
 
 
 async def test_the_words_of_the_provider_are_logged_but_never_shown() -> None:

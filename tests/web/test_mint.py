@@ -7,6 +7,12 @@ from typing import Any
 
 import pytest
 
+from proxy.crypto.jwk import parse_jwks
+from proxy.crypto.jwt import verify
+from proxy.errors import ProxyError
+from proxy.session.cards import session_tag
+from proxy.web.mint import Mint
+from tests.session.samples import session
 from tests.web.place import Browser, Place
 
 ROUTES = [
@@ -83,3 +89,18 @@ async def test_replace_sends_the_same_jwt_as_the_bearer(place: Place) -> None:
     await browser.get("/replace/x", headers={"Authorization": "Bearer stolen"})
     (token,) = place.upstream.header("X-Forwarded-Identity")
     assert place.upstream.header("Authorization") == [f"Bearer {token}"]
+
+
+async def test_one_for_a_call_of_our_own_is_short_lived(place: Place) -> None:
+    parts, now = place.app.parts, place.clock()
+    mint, keys = Mint(parts.runtime, lambda: "jti"), parse_jwks(await place.jwks())
+
+    def claims(lifetime: float) -> Any:
+        token = mint.alone(session(expires_at=now + lifetime), ("api",), now, 60)
+        return verify(token, keys, ["ES256", "RS256"]).claims
+
+    assert claims(3600)["exp"] == int(now) + 60
+    assert claims(3600)["sid"] == session_tag(session().id)
+    assert claims(30)["exp"] == int(now) + 30
+    with pytest.raises(ProxyError, match="no_session"):
+        claims(0)

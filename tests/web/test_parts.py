@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.web.parts import World
+from proxy.web.world import World
 from tests.web.place import Place
 
 
@@ -15,7 +15,7 @@ def test_tokens_are_256_random_bits() -> None:
 async def test_a_disabled_proxy_has_no_provider_and_no_sign_in() -> None:
     async with Place(auth={"disabled": True}) as place:
         parts = place.app.parts
-        assert (parts.provider, parts.login, parts.refresher) == (None, None, None)
+        assert (parts.providers, parts.sign_in, parts.refresher) == (None, None, None)
         for path in ("/oauth2/start", "/oauth2/callback", "/oauth2/sign_in"):
             assert (await place.browser().get(path)).status == 404
         assert (await place.browser().get("/ready", page=False)).status == 200

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.errors import LoginError, ProviderError, Reason
 from proxy.model import Tokens
-from proxy.web.provider import Provider
+from proxy.web.providers import IdentityProvider
 from tests.fakes.misbehaviour import SIGN
 from tests.web.place import PUBLIC, Place
 
@@ -21,9 +21,9 @@ async def place() -> AsyncIterator[Place]:
         yield place
 
 
-def provider_of(place: Place) -> Provider:
-    assert place.app.parts.provider is not None
-    return place.app.parts.provider
+def provider_of(place: Place) -> IdentityProvider:
+    assert place.app.parts.providers is not None
+    return place.app.parts.providers.first
 
 
 async def test_a_provider_that_is_down_at_the_start_and_comes_later(place: Place) -> None:
@@ -85,12 +85,12 @@ async def test_a_thousand_unknown_keys_cause_one_read(place: Place) -> None:
     stranger = SIGN["id_token_unknown_kid"](place.provider.provider.keys, claims)
     for _ in range(1000):
         with pytest.raises(LoginError) as refused:
-            await provider.id_token_claims(Tokens(stranger), "n")
+            await provider.told(Tokens(stranger), "n")
         assert refused.value.reason is Reason.ID_TOKEN_INVALID
     assert place.provider.calls["jwks"] == known + 1
     place.clock.advance(61)
     with pytest.raises(LoginError):
-        await provider.id_token_claims(Tokens(stranger), "n")
+        await provider.told(Tokens(stranger), "n")
     assert place.provider.calls["jwks"] == known + 2
 
 

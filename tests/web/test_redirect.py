@@ -121,7 +121,7 @@ async def test_what_carries_more_than_an_address_is_refused(head: str, place: Pl
 
 
 async def test_ping_and_ready_are_answered(place: Place) -> None:
-    await place.app.parts.provider.check()  # type: ignore[union-attr]
+    await place.app.parts.providers.first.check()  # type: ignore[union-attr]
     for path in ("/ping", "/ready"):
         request = f"GET {path} HTTP/1.1\r\nHost: internal:80\r\nConnection: close\r\n\r\n"
         assert (await exchange(place, request))[0] == 200

@@ -117,11 +117,11 @@ class _Slow:
 async def test_what_waits_is_bounded_and_faults_are_told() -> None:
     stream, slow = io.StringIO(), _Slow()
     log = Log(stream, lambda: 1e9, "json")
-    revocations = Revocations(slow, log)  # type: ignore[arg-type]
+    revocations = Revocations(log)
     await revocations.close()
-    revocations.begin(Tokens("only an ID token"))
+    revocations.begin(slow, Tokens("only an ID token"))  # type: ignore[arg-type]
     for _ in range(1010):
-        revocations.begin(Tokens("i", refresh_token="r"))
+        revocations.begin(slow, Tokens("i", refresh_token="r"))  # type: ignore[arg-type]
     await eventually(lambda: slow.asked == 1000)
     slow.go.set()
     await revocations.close()

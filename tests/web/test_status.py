@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import ProviderError
+from proxy.errors import ProviderError, Reason
+from proxy.web.providers import IdentityProvider
 from tests.web.place import HOST, Place
 
 JWKS = "/oauth2/.well-known/jwks.json"
@@ -18,9 +19,13 @@ JWKS = "/oauth2/.well-known/jwks.json"
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
     async with Place() as place:
-        assert place.app.parts.provider is not None
-        await place.app.parts.provider.check()
+        await provider_of(place).check()
         yield place
+
+
+def provider_of(place: Place) -> IdentityProvider:
+    assert place.app.parts.providers is not None
+    return place.app.parts.providers.first
 
 
 async def private(place: Place, path: str) -> tuple[int, Any]:
@@ -53,10 +58,9 @@ async def test_strangers_learn_only_whether_we_are_ready(place: Place) -> None:
     answer = await place.browser().get("/ready", page=False, headers={"Host": "10.0.0.1"})
     assert (answer.status, json.loads(answer.body)) == (200, {"status": "ready"})
     await place.provider.stop()
-    place.clock.advance(3601)
-    assert place.app.parts.provider is not None
+    place.clock.advance(30)
     with pytest.raises(ProviderError):
-        await place.app.parts.provider.check()
+        await provider_of(place).check()
     answer = await place.browser().get("/ready", page=False)
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})
     status, document = await private(place, "/ready")
@@ -69,6 +73,7 @@ async def test_strangers_learn_only_whether_we_are_ready(place: Place) -> None:
             "sessions": "ok",
             "signing_key": "ok",
         },
+        "missing": [],
     }
 
 
@@ -82,11 +87,94 @@ async def test_before_the_provider_was_asked_we_are_not_ready(place: Place) -> N
 
 async def test_metadata_without_keys_are_not_enough(place: Place) -> None:
     place.provider.misbehave("jwks_500")
-    app = await place.start_proxy()
-    assert app.parts.provider is not None
+    await place.start_proxy()
     with pytest.raises(ProviderError):
-        await app.parts.provider.check()
+        await provider_of(place).check()
     assert (await private(place, "/ready"))[1]["checks"]["provider"] == "provider_error"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        pytest.param("discovery_500", Reason.PROVIDER_ERROR, id="metadata"),
+        pytest.param("discovery_wrong_issuer", Reason.PROVIDER_METADATA_INVALID, id="not its own"),
+        pytest.param("jwks_500", Reason.PROVIDER_ERROR, id="keys"),
+        pytest.param("jwks_empty", Reason.PROVIDER_METADATA_INVALID, id="no key at all"),
+    ],
+)
+async def test_trouble_is_seen_within_the_check_interval_and_heals_by_itself(
+    place: Place, fault: str, reason: Reason
+) -> None:
+    """Although metadata and keys are good for an hour, and sign-ins go on with them."""
+    assert place.settings().provider.metadata_ttl == 3600
+    place.provider.misbehave(fault)
+    place.clock.advance(30)
+    with pytest.raises(ProviderError):
+        await provider_of(place).check()
+    status, document = await private(place, "/ready")
+    assert (status, document["checks"]["provider"]) == (503, reason)
+    assert (await place.browser().sign_in()).status == 303
+    place.provider.behave()
+    await provider_of(place).check()
+    assert (await private(place, "/ready"))[0] == 200
+
+
+async def test_the_app_itself_asks_in_its_check_interval() -> None:
+    async with Place(provider={"check_every": "1s"}) as place:
+        await _until(place, "ready")
+        place.provider.misbehave("discovery_500")
+        place.clock.advance(30)
+        await _until(place, "unavailable")
+        place.provider.behave()
+        await _until(place, "ready")
+
+
+async def _until(place: Place, word: str) -> None:
+    """By the real clock: two check intervals."""
+    async with asyncio.timeout(5):
+        while True:
+            answer = await place.browser().get("/ready", page=False)
+            if json.loads(answer.body)["status"] == word:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_what_is_missing_is_named_on_the_private_listener_only(place: Place) -> None:
+    place.provider.misbehave("discovery_no_token_endpoint")
+    await place.start_proxy()
+    with pytest.raises(ProviderError):
+        await provider_of(place).check()
+    status, document = await private(place, "/ready")
+    assert (status, document["missing"]) == (503, ["provider.token_endpoint"])
+    answer = await place.browser().get("/ready", page=False)
+    assert json.loads(answer.body) == {"status": "unavailable"}
+
+
+async def test_of_several_providers_one_is_enough() -> None:
+    async with Place(providers=[{"name": "one"}, {"name": "two"}]) as place:
+        assert place.app.parts.providers is not None
+        one, two = place.app.parts.providers.all
+        await asyncio.gather(one.check(), two.check())
+        assert (await private(place, "/ready"))[1]["status"] == "ready"
+
+        place.idps["two"].misbehave("discovery_no_token_endpoint")
+        place.clock.advance(30)
+        with pytest.raises(ProviderError):
+            await two.check()
+        status, document = await private(place, "/ready")
+        assert (status, document["status"]) == (200, "degraded")
+        assert document["checks"]["provider one"] == "ok"
+        assert document["checks"]["provider two"] == Reason.PROVIDER_METADATA_INVALID
+        assert document["missing"] == ["providers.1.token_endpoint"]
+        answer = await place.browser().get("/ready", page=False)
+        assert (answer.status, json.loads(answer.body)) == (200, {"status": "degraded"})
+
+        await place.idps["one"].stop()
+        place.clock.advance(30)
+        with pytest.raises(ProviderError):
+            await one.check()
+        assert (await private(place, "/ready"))[0] == 503
+        assert (await place.browser().get("/ready", page=False)).status == 503
 
 
 async def test_a_stopping_process_is_alive_but_not_ready(place: Place) -> None:

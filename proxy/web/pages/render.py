@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib.resources import files
@@ -68,8 +69,10 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "error": ("reason", "status"),
         "denied": ("reason", "sign_out_url"),
+        "debug": ("debug_url", "providers", "token"),
+        "debug_result": ("debug_url", "found", "rules"),
         "sessions": ("sessions", "sessions_url", "token"),
-        "sign_in": ("start_url",),
+        "sign_in": ("providers", "sign_in_url", "return_to"),
         "signed_out": ("sign_in_url", "provider_signed_out"),
         "sign_out": ("sign_out_url",),
         "loop": ("sign_in_url",),
@@ -81,9 +84,9 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _OPTIONAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "error": ("retry_url",),
-        "denied": ("email",),
+        "denied": ("email", "remedy"),
         "sessions": ("email", "has_more", "is_done"),
-        "sign_in": ("provider_name",),
+        "sign_in": ("asks_email", "is_unknown"),
         "loop": ("public_url", "cookie_hint"),
     }
 )
@@ -113,7 +116,9 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.filters.update(link=_link, mailto=_mailto, fill=_fill, ago=_ago)
+        environment.filters.update(
+            link=_link, mailto=_mailto, fill=_fill, ago=_ago, as_json=_as_json
+        )
         environment.globals.update(self._globals)
         return environment
 
@@ -199,6 +204,14 @@ def _mailto(address: object, subject: str) -> str:
 def _fill(sentence: str, **values: object) -> Markup:
     """A sentence of a language file with its ``{names}`` replaced by escaped values."""
     return escape(sentence).format(**values)
+
+
+def _as_json(value: object) -> str:
+    """A value as JSON, in which what cannot be seen, or turns the text around, is an escape."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text
+    )
 
 
 def _ago(seconds: float, labels: Mapping[str, str]) -> Markup:

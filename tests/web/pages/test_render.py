@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,6 +35,25 @@ THIS = Shown(
     "2026-01-02T03:04:05Z", 7300.0, "2026-01-02T05:05:05Z", 0.0,
 )  # fmt: skip
 OTHER = replace(THIS, sid="cd" * 16, is_this=False, browser=Browser("", ""), used_ago=60.0)
+LEAF: dict[str, object] = {"words": "groups: staff", "holds": None, "below": []}
+FOUND: Mapping[str, object] = {
+    "provider": "one",
+    "outcome": {"verdict": "refused", "reason": "rule_not_met", "rule": "staff", "remedy": "Ask."},
+    "error": {"reason": "rule_not_met", "status": 403, "detail": "in other words"},
+    "identity": {"user": "ada", "role": "admin", "roles": ["admin", "user"], "claims": {"a": [1]}},
+    "role": {"why": "group 'admins'"},
+    "groups": [{"source": "id_token", "groups": ["a", "b"]}, {"source": "api", "groups": []}],
+    "routes": [
+        {"path": "/*", "access": "required", "verdict": "allowed"},
+        {"path": "/x", "methods": ["PUT"], "verdict": "refused", "reason": "r", "rule": "of it"},
+    ],
+    "hook": {"changed": {"role": "admin"}, "max_age": None},
+    "notes": ["a note"],
+    "id_token_claims": {"sub": "1", "nested": {"a": ["b", None, True, 1.5]}},
+    "userinfo_claims": None,
+    "access_token_claims": {},
+    "merged_claims": {"sub": "1"},
+}
 FIELDS: Mapping[str, dict[str, object]] = {
     "error": {"reason": Reason.ATTEMPT_MISSING, "status": 403, "retry_url": "/oauth2/start?rd=%2F"},
     "denied": {
@@ -41,7 +61,13 @@ FIELDS: Mapping[str, dict[str, object]] = {
         "email": "ada@example.org",
         "sign_out_url": "/oauth2/sign_out",
     },
-    "sign_in": {"start_url": "/oauth2/start", "provider_name": "Example"},
+    "sign_in": {
+        "providers": [("Example", "/oauth2/start?provider=one"), ("", "/oauth2/start")],
+        "sign_in_url": "/oauth2/sign_in",
+        "return_to": "/chat",
+        "asks_email": True,
+        "is_unknown": True,
+    },
     "signed_out": {"sign_in_url": "/oauth2/start", "provider_signed_out": True},
     "sign_out": {"sign_out_url": "/oauth2/sign_out"},
     "sessions": {
@@ -51,6 +77,16 @@ FIELDS: Mapping[str, dict[str, object]] = {
         "email": "ada@example.org",
         "has_more": True,
         "is_done": True,
+    },
+    "debug": {
+        "debug_url": "/oauth2/debug",
+        "providers": [("one", "Example"), ("two", "")],
+        "token": "0" * 64,
+    },
+    "debug_result": {
+        "debug_url": "/oauth2/debug",
+        "found": FOUND,
+        "rules": [{"words": "allowed", "holds": False, "below": [LEAF, LEAF | {"holds": True}]}],
     },
     "loop": {
         "sign_in_url": "/oauth2/start",
@@ -76,11 +112,17 @@ HOSTILE = [
     "\u202egro.elpmaxe@ada",
     "lone \ud800 surrogate",
 ]
+NO_TEXTS = frozenset(
+    {
+        *("provider_signed_out", "cookie_hint", "sessions", "has_more", "is_done"),
+        *("providers", "asks_email", "is_unknown", "found", "rules"),
+    }
+)
 HOSTILE_FIELDS = [
     (page, name, value)
     for page in FIELDS
     for name in (*FIELDS[page], *CONTACT)
-    if name not in ("provider_signed_out", "cookie_hint", "sessions", "has_more", "is_done")
+    if name not in NO_TEXTS
     for value in HOSTILE
 ]
 
@@ -202,9 +244,18 @@ def test_a_weak_sign_in_is_told_to_use_a_second_factor() -> None:
     assert "second facteur" in document("denied", "fr", reason=Reason.ACR_NOT_ALLOWED).text
 
 
-def test_sign_in_names_the_provider_if_it_has_a_name() -> None:
-    assert "Sign in with Example" in document("sign_in").within("a")
-    assert "Sign in" in document("sign_in", provider_name="").within("a")
+def test_sign_in_names_each_provider_if_it_has_a_name() -> None:
+    assert document("sign_in").within("a")[:2] == ["Sign in with Example", "Sign in"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_provider_is_inert(value: str) -> None:
+    assert_inert(document("sign_in", providers=[(value, "/oauth2/start"), ("A", value)]))
+
+
+def test_an_address_is_asked_for_only_where_it_says_something() -> None:
+    assert document("sign_in").all("form")
+    assert not document("sign_in", asks_email=False).all("form")
 
 
 def test_signed_out_offers_to_sign_in_and_does_not_go_by_itself() -> None:
@@ -252,6 +303,53 @@ def test_what_a_browser_said_of_itself_is_inert(value: str) -> None:
     found = document("sessions", sessions=[THIS, odd])
     assert_inert(found)
     assert [tag for tag, _ in found.tags] == [tag for tag, _ in document("sessions").tags]
+
+
+def test_findings_are_shown_as_json_in_which_types_differ() -> None:
+    found = document("debug_result")
+    texts = found.within("code")
+    assert '"1"' in texts
+    assert {"a": ["b", None, True, 1.5]} in [json.loads(text) for text in texts if "null" in text]
+    assert found.within("span") == ["does not hold", "unknown", "holds"]
+    assert len(found.all("li")) == 4
+    for words in ("Refused (rule_not_met)", "Because", "staff", "Ask.", "in other words"):
+        assert words in found.text
+    assert "Let in" in document("debug_result").within("dd")
+
+
+@pytest.mark.parametrize("tag", languages())
+@pytest.mark.parametrize("verdict", ["allowed", "anonymous", "sign_in", "step_up", "refused"])
+def test_every_verdict_has_words(verdict: str, tag: str) -> None:
+    outcome = {"verdict": verdict, "reason": "some_reason"}
+    found = document("debug_result", tag, found={**FOUND, "outcome": outcome, "error": None})
+    assert languages()[tag].labels[f"debug_{verdict}"] in found.text
+
+
+def test_findings_without_anybody_are_the_error() -> None:
+    nobody = dict.fromkeys(("identity", "role", "hook", "id_token_claims", "merged_claims"))
+    empty = dict.fromkeys(("groups", "routes", "notes"), ())
+    found = document("debug_result", found={**FOUND, **nobody, **empty}, rules=[])
+    assert found.within("h2")[0] == "Outcome"
+    assert found.text.count("Nothing.") == 4
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_a_provider_said_is_inert(value: str) -> None:
+    def spoilt(found: object) -> object:
+        if isinstance(found, Mapping):
+            return {name: spoilt(member) for name, member in found.items()}
+        if isinstance(found, list):
+            return [spoilt(member) for member in found]
+        return value if isinstance(found, str) else found
+
+    known = {"outcome": {**FOUND["outcome"], "rule": value}, "groups": FOUND["groups"]}  # type: ignore[dict-item]
+    routes = [{"path": value, "methods": [value], "verdict": "refused", "reason": value}]
+    claims = {value: value, "nested": {value: [value]}}
+    odd = {**spoilt(FOUND), **known, "routes": routes, "merged_claims": claims}  # type: ignore[dict-item]
+    found = document("debug_result", found=odd, rules=[{**LEAF, "words": value}])
+    assert_inert(found)
+    assert "49" not in found.text.replace(value, "")
+    assert_inert(document("debug", providers=[(value, value)]))
 
 
 @pytest.mark.parametrize(

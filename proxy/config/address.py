@@ -1,8 +1,10 @@
-"""E-mail addresses from claims, in the one form that rules and headers compare."""
+"""E-mail addresses and domains, in the one form that rules and headers compare."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 # the characters of an RFC 5322 atom and the dot, or anything non-ASCII (RFC 6531): no spaces,
 # quotes, brackets or commas, which let one address look like another, or like two; a text, which
@@ -45,3 +47,40 @@ def normalise_domain(domain: str) -> str:
     except UnicodeError:
         return ""
     return ".".join(labels) if same and all(map(_LABEL.fullmatch, labels)) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainList:
+    """Domains as ``email_domains`` has them: ``example.org`` exactly, ``.example.org`` for its
+    subdomains, ``*`` for any.
+    """
+
+    every: bool = False
+    exact: frozenset[str] = frozenset()
+    above: tuple[str, ...] = ()
+
+    @classmethod
+    def compile(cls, entries: Iterable[str]) -> DomainList:
+        """An entry that is no domain opens nothing."""
+        lowered = [entry.strip().lower() for entry in entries]
+        plain = {entry for entry in lowered if not entry.startswith((".", "*"))}
+        parents = [entry.removeprefix("*") for entry in lowered if entry not in plain]
+        above = [normalise_domain(parent[1:]) for parent in parents if parent[:1] == "."]
+        return cls(
+            every="*" in lowered,
+            exact=frozenset(filter(None, map(normalise_domain, plain))),
+            above=tuple(f".{parent}" for parent in above if parent),
+        )
+
+    def holds(self, email: str) -> bool:
+        """Is this normalised address of one of the domains?"""
+        # Exactly one '@' (oauth2-proxy GHSA-c5c4-8r6x-56w3: a@good.example@evil.example).
+        local, _, domain = email.partition("@")
+        return bool(local and domain and "@" not in domain) and self.has(domain)
+
+    def has(self, domain: str) -> bool:
+        """Is this normalised domain one of them?"""
+        if self.every or domain in self.exact:
+            return True
+        # Label by label: notlyon.fr is no subdomain of lyon.fr.
+        return any(domain.endswith(parent) and domain != parent for parent in self.above)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.oidc.address import normalise_domain, normalise_email
+from proxy.config.address import DomainList, normalise_domain, normalise_email
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,29 @@ def test_the_form_is_stable_and_harmless(text: str) -> None:
 @given(st.text(max_size=30))
 def test_a_domain_is_ascii_or_nothing(text: str) -> None:
     assert normalise_domain(text).isascii()
+
+
+@pytest.mark.parametrize(
+    ("entry", "address", "expected"),
+    [
+        pytest.param("example.org", "x@example.org", True, id="exact"),
+        pytest.param("example.org", "x@a.example.org", False, id="below an exact one"),
+        pytest.param(".example.org", "x@a.example.org", True, id="below"),
+        pytest.param("*.example.org", "x@a.b.example.org", True, id="star form"),
+        pytest.param(".example.org", "x@example.org", False, id="the parent itself"),
+        pytest.param(".example.org", "x@notexample.org", False, id="a longer name"),
+        pytest.param("Bücher.example ", "x@xn--bcher-kva.example", True, id="IDNA"),
+        pytest.param("*", "x@any.example", True, id="any"),
+        pytest.param("*", "", False, id="any needs an address"),
+        pytest.param("*", "a@b@c.example", False, id="any needs a good one"),
+        pytest.param("*", "@c.example", False, id="any needs a local part"),
+        pytest.param("", "x@example.org", False, id="an empty entry"),
+        pytest.param(".", "x@example.org", False, id="a dot"),
+    ],
+)
+def test_a_list_of_domains(entry: str, address: str, expected: bool) -> None:
+    assert DomainList.compile(["other.example", entry]).holds(address) is expected
+
+
+def test_a_list_without_domains_holds_nobody() -> None:
+    assert not DomainList.compile([]).holds("x@example.org")

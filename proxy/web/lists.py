@@ -1,0 +1,142 @@
+"""Files of addresses that rules name (``emails_file``), read again when they change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from proxy.config.access import Rule
+from proxy.config.address import normalise_email
+from proxy.config.settings import Settings
+from proxy.errors import ConfigError
+
+_LOOK_EVERY: Final = 3.0
+_LARGEST: Final = 16 * 1024 * 1024
+_SHOWN: Final = 5
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+Tell = Callable[[str, str], None]
+"""Level and words, for the log."""
+Stamp = tuple[int, int, int] | None
+
+
+def paths_of(settings: Settings) -> frozenset[str]:
+    """The files that the rules of ``settings`` name."""
+    rules = (settings.access, *(route.rule for route in settings.routes))
+    return frozenset(path for rule in rules for path in _paths(rule))
+
+
+def _paths(rule: Rule) -> Iterator[str]:
+    if rule.emails_file:
+        yield rule.emails_file
+    for inner in (*rule.any, *rule.all, *rule.not_):
+        yield from _paths(inner)
+
+
+def list_problems(settings: Settings) -> list[str]:
+    """One line for each thing that is wrong with those files."""
+    try:
+        EmailFiles(paths_of(settings))
+    except ConfigError as exc:
+        return list(exc.problems)
+    return []
+
+
+class EmailFiles:
+    """The addresses in each of ``paths``, normalised. Raises ConfigError for all that is wrong.
+
+    Later a file that cannot be read changes nothing, and a line that is no address is left out
+    and told. ``every``: seconds between two looks at the files.
+    """
+
+    def __init__(self, paths: Iterable[str] = (), every: float = _LOOK_EVERY) -> None:
+        self._every = every
+        self._seen: dict[str, Stamp] = {}
+        self._told: dict[str, str] = {}
+        self._addresses: dict[str, frozenset[str]] = {}
+        problems: list[str] = []
+        for path in sorted(paths):
+            self._seen[path] = _stamp(path)
+            try:
+                self._addresses[path], wrong = _read(path)
+            except ValueError as exc:
+                wrong = [str(exc)]
+            problems += (f"emails_file: {path}: {words}" for words in wrong)
+        if problems:
+            raise ConfigError(problems)
+
+    def addresses(self, path: str) -> frozenset[str]:
+        """The addresses in the file, as of now; none for a file that was not named."""
+        return self._addresses.get(path, _NOBODY)
+
+    async def watch(self, tell: Tell) -> None:
+        """Look at the files now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(self._every)
+            self.refresh(tell)
+
+    def refresh(self, tell: Tell) -> None:
+        """Read anew what has changed; the same trouble is told once."""
+        for path in self._addresses:
+            now = _stamp(path)
+            if now == self._seen[path] and now is not None:
+                continue
+            try:
+                self._addresses[path], wrong = _read(path)
+            except ValueError as exc:
+                # Not taken as seen: it is tried again at the next look.
+                self._warn(path, f"{exc}; the old list stays in use", tell)
+                continue
+            self._seen[path] = now
+            self._told.pop(path, None)
+            tell("info", f"emails_file: {path}: read again")
+            if wrong:
+                self._warn(path, ", ".join(wrong), tell)
+
+    def _warn(self, path: str, words: str, tell: Tell) -> None:
+        if self._told.get(path) != words:
+            tell("warning", f"emails_file: {path}: {words}")
+            self._told[path] = words
+
+
+def _read(path: str) -> tuple[frozenset[str], list[str]]:
+    """The addresses, and which lines hold none: one a line, ``#`` begins a remark.
+
+    Raises ValueError for a file that cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as exc:
+        raise ValueError(exc.strerror) from exc
+    if len(data) > _LARGEST:
+        raise ValueError("more than 16 MiB")
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeError as exc:
+        raise ValueError("is no UTF-8 text") from exc
+    entries = [(number, _entry(line)) for number, line in enumerate(lines, start=1)]
+    found = [(number, normalise_email(entry)) for number, entry in entries if entry]
+    wrong = [f"line {number} is no e-mail address" for number, address in found if not address]
+    addresses = frozenset(address for _, address in found if address)
+    return addresses, _shortened(wrong)
+
+
+def _shortened(wrong: list[str]) -> list[str]:
+    rest = len(wrong) - _SHOWN
+    return [*wrong[:_SHOWN], f"and {rest} more such lines"] if rest > 0 else wrong
+
+
+def _entry(line: str) -> str:
+    return line.partition("#")[0].strip()
+
+
+def _stamp(path: str) -> Stamp:
+    """What changes when a file does, or when another takes its place behind a link."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
