@@ -27,7 +27,7 @@ demo: $(VENV)/installed
 	@exec $(BIN)/auth-proxy demo
 
 test: $(VENV)/installed-dev $(PROVIDERS) $(CANAILLE)/installed
-	@scripts/need redis-server chromium glewlwyd
+	@scripts/need redis-server chromium glewlwyd curl git
 	@$(BIN)/python -m pytest $(TESTS)
 
 check: $(VENV)/installed-dev

@@ -13,6 +13,7 @@ from bench.contenders import (
     NGINX_STREAMING,
     OAUTH2_PROXY,
     TWO_WORKERS,
+    WITH_BEARER,
     WITH_REDIS,
 )
 from bench.model import (
@@ -102,6 +103,14 @@ BARS = (
         "small GET with sessions in Redis, of those in the cookie",
         "get-redis",
         ratio(REQUESTS, AUTH_PROXY, subject=WITH_REDIS),
+        0.8,
+        True,
+        "×",
+    ),
+    Bar(
+        "small GET with a bearer JWT, of a cookie's",
+        "get-bearer",
+        ratio(REQUESTS, AUTH_PROXY, subject=WITH_BEARER),
         0.8,
         True,
         "×",

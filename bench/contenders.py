@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.machine import version_of
@@ -17,6 +17,7 @@ _APACHE_MODULES = Path("/usr/lib/apache2/modules")
 AUTH_PROXY = "auth-proxy"
 TWO_WORKERS = "auth-proxy with 2 workers"
 WITH_REDIS = "auth-proxy with Redis"
+WITH_BEARER = "auth-proxy with a bearer JWT"
 NGINX = "nginx"
 NGINX_STREAMING = "nginx without buffering"
 NGINX_RETURN = "nginx return"
@@ -40,6 +41,8 @@ class Contender:
     version: Callable[[], str]
     signs_in: bool = False
     values: Mapping[str, str] | None = None
+    has_token: bool = False
+    """Its person comes with a bearer JWT instead of a cookie."""
 
     @property
     def is_here(self) -> bool:
@@ -101,11 +104,22 @@ STREAMING = "proxy_buffering off; proxy_request_buffering off;"
 # "{redis}" becomes the port of the Redis that runs meanwhile.
 IN_REDIS = "session: {store: redis}\nredis: {url: redis://127.0.0.1:{redis}/0}"
 
+# "{port}" becomes its own port: what signs identity JWTs signs the tokens, too.
+TRUSTED = """\
+bearer:
+  issuers:
+    - name: bench
+      issuer_url: http://127.0.0.1:{port}/bench
+      jwks_uri: http://127.0.0.1:{port}/oauth2/.well-known/jwks.json
+      audiences: [bench]
+"""
+
 CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
     for contender in (
         _ours(AUTH_PROXY, "auth-proxy"),
         _ours(WITH_REDIS, "auth-proxy-redis", session=IN_REDIS),
+        replace(_ours(WITH_BEARER, "auth-proxy-bearer", session=TRUSTED), has_token=True),
         _ours(TWO_WORKERS, "auth-proxy-two", "workers: 2"),
         _nginx_as(NGINX, "nginx.conf", buffering=""),
         _nginx_as(NGINX_STREAMING, "nginx.conf", buffering=STREAMING),

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bench.contenders import CONTENDERS, Contender, fill, find, present
 from bench.machine import Cores
 from bench.model import NotYet, ScenarioFailed
 from bench.processes import Process, free_ports
+from proxy.crypto.jwt import load_signer
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
@@ -37,9 +39,13 @@ class Subject:
     port: int
     cookie: str
     process: Process
+    token: str = ""
+    """A bearer token of hers, which goes instead."""
 
     @property
     def headers(self) -> Mapping[str, str]:
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
         return {"Cookie": self.cookie} if self.cookie else {}
 
 
@@ -123,7 +129,9 @@ class Place:
         """Its configuration file, written."""
         is_ours = contender.template == "auth-proxy.yml"
         own = {
-            name: value.replace("{redis}", self._ports["redis"])
+            name: value.replace("{redis}", self._ports["redis"]).replace(
+                "{port}", self._ports[f"port {contender.name}"]
+            )
             for name, value in (contender.values or {}).items()
         }
         values = {
@@ -160,7 +168,23 @@ class Place:
                 cookie = asyncio.run(_signed_in(port)) if CONTENDERS[name].signs_in else ""
             except ScenarioFailed as exc:
                 raise ScenarioFailed(f"{name}: {exc}: {process.last_words()}") from exc
-            yield Subject(name, port, cookie, process)
+            token = self._token(port) if CONTENDERS[name].has_token else ""
+            yield Subject(name, port, cookie, process, token)
+
+    def _token(self, port: int) -> str:
+        """A JWT for alice, good for an hour, of the issuer that the configuration trusts."""
+        signer = load_signer((self.dir / "signing.pem").read_bytes(), "ES256")
+        now = int(time.time())
+        claims: dict[str, object] = {
+            "iss": f"http://127.0.0.1:{port}/bench",
+            "aud": "bench",
+            "sub": "alice",
+            "email": "alice@example.org",
+            "groups": ["dev"],
+            "iat": now,
+            "exp": now + 3600,
+        }
+        return signer.sign(claims)
 
     @contextmanager
     def started(self, name: str) -> Iterator[tuple[int, Process]]:

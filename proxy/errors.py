@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -26,6 +27,14 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     # who is asking
     NO_SESSION = "no_session"
+    TOKEN_INVALID = "token_invalid"
+    TOKEN_NOT_ALLOWED = "token_not_allowed"
+    SCOPE_MISSING = "scope_missing"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    CODE_WRONG = "code_wrong"
+    CODE_EXPIRED = "code_expired"
+    CREDENTIAL_MISSING = "credential_missing"
+    EXCHANGE_FAILED = "exchange_failed"
     EMAIL_MISSING = "email_missing"
     EMAIL_UNVERIFIED = "email_unverified"
     EMAIL_NOT_ALLOWED = "email_not_allowed"
@@ -88,6 +97,9 @@ class Reason(StrEnum):
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_BY_PROVIDER = "signed_out_by_provider"
     SESSION_ENDED = "session_ended"
+    TOKEN_MADE = "token_made"
+    TOKEN_REVOKED = "token_revoked"
+    TERMINAL_SIGNED_IN = "terminal_signed_in"
     SIGN_IN_SHOWN = "sign_in_shown"
 
 
@@ -122,6 +134,36 @@ class LoginError(ProxyError):
     """A sign-in that must not become a session."""
 
     status = 403
+
+
+class BearerRefused(ProxyError):
+    """A bearer token that is not good here; ``error`` is that of RFC 6750 section 3.1, and
+    ``scope`` what would be enough, where that is what is missing."""
+
+    status = 401
+
+    def __init__(
+        self,
+        detail: str = "",
+        error: str = "invalid_token",
+        reason: Reason = Reason.TOKEN_INVALID,
+        *,
+        status: int = 401,
+        scope: str = "",
+    ) -> None:
+        super().__init__(reason, detail, status=status)
+        self.error = error
+        self.scope = scope
+
+
+class TooMany(ProxyError):
+    """More than a limit allows; ``retry_after`` is for the header: whole seconds, 1 or more."""
+
+    status = 429
+
+    def __init__(self, wait: float, detail: str = "") -> None:
+        super().__init__(Reason.TOO_MANY_REQUESTS, detail)
+        self.retry_after = max(1, math.ceil(wait))
 
 
 class AccessDenied(ProxyError):

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 Json = object
 """A value as ``json.loads`` returns it; narrow with ``isinstance`` before use."""
 
 MOST_GROUPS: Final = 1000
 """Groups of a person that are kept. Of one who has as many, nobody knows which they are not in."""
+
+UNREADABLE_CLAIM: Final[Mapping[str, Json]] = MappingProxyType({"": "unreadable"})
+"""Stands for a claim that is there, and that nobody should read."""
 
 
 class Kind(Enum):
@@ -60,8 +63,8 @@ class Identity:
 
     ``issuer`` and ``subject`` together are the key (OpenID Connect Core section 5.7).
     ``email`` is lower-case and has exactly one ``@``, or is empty. ``email_verified`` is
-    ``None`` when the provider does not say. ``groups_partial``: there may be groups that were not
-    told, or could not be kept. ``claims`` holds the further claims that the
+    ``None`` when the provider does not say. ``groups_partial``: there may be groups, or roles,
+    that were not told, or could not be kept. ``claims`` holds the further claims that the
     configuration asked to keep. ``provider`` is the name of the one that said all this. ``roles``
     are in order of privilege, and ``role`` is the first of them; it is empty where several came
     and nothing puts them in order. ``scope`` is that of the identity
@@ -88,6 +91,18 @@ class Identity:
     role: str = ""
     roles: tuple[str, ...] = ()
     scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a bearer token is: ``id`` is its public name, for logs and limits. ``routes`` are the
+    paths, as in ``routes[].path``, to which it is bound; empty for all.
+    """
+
+    kind: Literal["personal", "terminal", "service", "issuer"]
+    id: str
+    name: str = ""
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

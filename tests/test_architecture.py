@@ -61,6 +61,8 @@ ENVIRONMENT = ("cli/",)
 WALL_CLOCK = ("cli/", "web/app.py", "web/world.py", "demo/provider.py", "demo/playground.py")
 ASYNC = (
     "cli/sessions.py",
+    "cli/shelf.py",
+    "cli/tokens.py",
     "process/worker.py",
     "web/",
     "wire/",
@@ -77,6 +79,8 @@ LATE_IMPORTS = (
     "session/keeping.py",  # Redis that is configured
     "web/metrics.py",  # scrape
     "web/pages/render.py",  # page
+    "web/endpoints.py",  # tokens and terminals that are switched on
+    "web/programs.py",  # issuer that is trusted
     "web/sign_in.py",  # hook, provisioning, debugging, GitHub that is configured
 )
 

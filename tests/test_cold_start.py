@@ -57,7 +57,11 @@ _LATER = {
     "redis": "sessions in Redis",
     "proxy.demo": "the demo",
     "proxy.config.render": "generate",
-    **{f"proxy.cli.{name}": name for name in _COMMANDS if name not in ("serve", "check")},
+    **{
+        f"proxy.cli.{name.replace('-', '_')}": name
+        for name in _COMMANDS
+        if name not in ("serve", "check")
+    },
 }
 """Module → what has to happen before it is needed."""
 
@@ -161,3 +165,19 @@ def test_other_commands_load_no_server(arguments: list[str]) -> None:
         [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, check=True
     )
     assert not {"aiohttp", "asyncio", "jinja2", "proxy.web"} & set(done.stdout.decode().split())
+
+
+def test_commands_of_a_terminal_load_nothing_of_a_server(tmp_path: Path) -> None:
+    """They run for every request of curl and git."""
+    code = "import sys; from proxy.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    for command in ("token", "logout"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, command, "https://app.example.org"],
+            cwd=ROOT,
+            env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)},
+            capture_output=True,
+            check=True,
+        )
+        loaded = set(done.stdout.decode().split())
+        assert f"proxy.cli.{command}" in loaded
+        assert not {"pydantic", "yaml", "cryptography", "aiohttp", "proxy.config"} & loaded

@@ -41,6 +41,7 @@ SCENARIOS = (
     Scenario("get", "Authenticated small GET, session in the cookie", (NGINX,), small.GET),
     Scenario("get-distinct", "The same, every path and answer new", (NGINX,), small.DISTINCT),
     Scenario("get-redis", "The same, session in Redis", (AUTH_PROXY,), small.IN_REDIS),
+    Scenario("get-bearer", "The same, with a bearer JWT", (AUTH_PROXY,), small.BEARER),
     Scenario("auth", "Forward-auth endpoint", (NGINX_RETURN,), small.AUTH),
     Scenario("navigation", "Navigation without a session (302)", (NGINX_RETURN,), small.NAVIGATION),
     Scenario("post", "POST of 10 kB", (NGINX,), small.POST),

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bench.clients.bodies import ask
-from bench.contenders import APACHE, AUTH_PROXY, NGINX, NGINX_RETURN, OAUTH2_PROXY, WITH_REDIS
+from bench.contenders import (
+    APACHE,
+    AUTH_PROXY,
+    NGINX,
+    NGINX_RETURN,
+    OAUTH2_PROXY,
+    WITH_BEARER,
+    WITH_REDIS,
+)
 from bench.load import Load, Shot, wrk
 from bench.model import (
     COOKIE,
@@ -90,6 +98,7 @@ _PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 _PROXIES = (AUTH_PROXY, NGINX, OAUTH2_PROXY, APACHE)
 
 GET = Small(_PROXIES, Shot("/"), frozenset({200}))
+BEARER = replace(GET, names=(AUTH_PROXY, WITH_BEARER))
 IN_REDIS = WithRedis(replace(GET, names=(AUTH_PROXY, WITH_REDIS)))
 # Nothing that was seen before helps here: neither the path nor the answer's head comes again.
 DISTINCT = Small(_PROXIES, Shot("/distinct/", distinct=True), frozenset({200}))

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
-from proxy.config.declaration import Form, nearest, options, sections
-
 Commands = Any
 """What ``add_subparsers`` returns; argparse keeps its class private."""
 
@@ -25,6 +23,8 @@ class Parser(argparse.ArgumentParser):
     later: Callable[[], None] | None = None
 
     def error(self, message: str) -> NoReturn:
+        from proxy.config.declaration import nearest  # late: slow, and some commands need no option
+
         unknown = message.partition("unrecognized arguments: ")[2].split()
         hints = []
         for word in unknown:
@@ -71,9 +71,13 @@ def add_options(parser: Parser) -> None:
 
 
 def _declare_options(parser: argparse.ArgumentParser) -> None:
+    from proxy.config.declaration import Form, options, sections  # late, as above
+
     described = sections()
     groups: dict[str, argparse._ArgumentGroup] = {}
     for option in options():
+        if option.flag in parser._option_string_actions:
+            continue  # the command means something else by it
         name = option.path[0] if len(option.path) > 1 else "basics"
         if name not in groups:
             words = described[name][1] if name in described else None

@@ -46,7 +46,8 @@ def claimed(
 
 def _from_file(path: str, provider: Provider) -> Told:
     try:
-        document = read_object(Path(path).read_bytes(), _LARGEST)
+        with Path(path).open("rb") as file:
+            document = read_object(file.read(_LARGEST + 1), _LARGEST)
     except ValueError as exc:
         raise ValueError(f"{path}: {exc}") from exc
     if not set(document) <= _PARTS or not isinstance(document.get("id_token"), Mapping):

@@ -22,11 +22,17 @@ _COMMANDS = (
     "explain",
     "keys",
     "sessions",
+    "tokens",
     "urls",
     "healthcheck",
+    "login",
+    "token",
+    "logout",
+    "credential-helper",
     "generate",
 )
-"""The modules beside this one, each with an ``add`` that declares its command."""
+"""The modules beside this one, each with an ``add`` that declares its command; a dash is an
+underscore in a module's name."""
 _GLOBAL = ("-h", "--help", "--version")
 
 
@@ -60,7 +66,7 @@ def _parser(
     names: Sequence[str] = _COMMANDS,
 ) -> tuple[argparse.ArgumentParser, frozenset[str]]:
     """A parser for the commands in ``names``: the modules of the others are not loaded."""
-    from proxy.cli.arguments import Parser  # late: it loads the declaration of the options
+    from proxy.cli.arguments import Parser  # late: whoever only imports this has no use for it
 
     parser = argparse.ArgumentParser(
         prog="auth-proxy",
@@ -71,5 +77,5 @@ def _parser(
     parser.add_argument("--version", action="version", version=f"auth-proxy {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", parser_class=Parser)
     for name in names:
-        import_module(f"proxy.cli.{name}").add(commands)
+        import_module(f"proxy.cli.{name.replace('-', '_')}").add(commands)
     return parser, frozenset(commands.choices)

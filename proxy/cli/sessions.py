@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli.arguments import Commands, Parser, add_config, add_options
-from proxy.cli.sources import Configuration, print_problems
-from proxy.config.providers import installation, providers_of
+from proxy.cli.shelf import Errand, moment, plain, table
+from proxy.config.providers import providers_of
 from proxy.config.settings import Settings
-from proxy.config.types import decode_cookie_secret
-from proxy.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from proxy.session.cards import Card
+    from proxy.session.keeping import Keeping
     from proxy.session.register import Register
 
 _EXITS = "Exits 0; 1 if there is no such session or they cannot be reached; 2 for a mistake."
@@ -111,23 +106,7 @@ def _add_person(parser: Parser, group: argparse._MutuallyExclusiveGroup) -> None
 
 def run(parsed: argparse.Namespace) -> int:
     """Do what was asked, with the configuration of the proxy."""
-    import asyncio  # late: slow to import
-
-    try:
-        settings = Configuration(parsed).read()
-        secrets = [decode_cookie_secret(secret.reveal()) for secret in settings.cookie.secret]
-        problem = _problem(settings, parsed)
-        if problem:
-            return _fail(problem, 2)
-        file = settings.session.file
-        if file and not Path(file).exists():  # nor is it made here: it must be the proxy's own
-            return _fail(f"{file}: does not exist; the proxy makes it when it starts", 1)
-        return asyncio.run(_run(settings, secrets, parsed))
-    except ConfigError as exc:
-        print_problems(exc.problems)
-        return 2
-    except StoreError as exc:
-        return _fail(f"sessions cannot be reached: {exc.detail}", 1)
+    return _ERRAND.run(parsed)
 
 
 def _problem(settings: Settings, parsed: argparse.Namespace) -> str:
@@ -142,17 +121,13 @@ def _problem(settings: Settings, parsed: argparse.Namespace) -> str:
     return "an empty name is nobody's" if "" in named else ""
 
 
-async def _run(settings: Settings, secrets: Sequence[bytes], parsed: argparse.Namespace) -> int:
-    from proxy.session.keeping import open_keeping  # late: slow to import
+async def _act(keeping: Keeping, settings: Settings, parsed: argparse.Namespace) -> int:
+    issuer = "" if settings.providers else providers_of(settings)[0].issuer_url or ""
+    act: Act = parsed.act
+    return await act(Office(keeping.register, issuer, time.time()), parsed)
 
-    whose = installation(settings)
-    keeping = open_keeping(settings, whose, secrets, time.time, os.urandom, _warn)
-    try:
-        issuer = "" if settings.providers else providers_of(settings)[0].issuer_url or ""
-        act: Act = parsed.act
-        return await act(Office(keeping.register, issuer, time.time()), parsed)
-    finally:
-        await keeping.shelf.close()
+
+_ERRAND = Errand("sessions", _problem, _act)
 
 
 async def _list(office: Office, parsed: argparse.Namespace) -> int:
@@ -160,7 +135,7 @@ async def _list(office: Office, parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps([card.shown() for card in cards], indent=2))
     elif cards:
-        print(*_table([_HEADINGS, *map(_row, cards)]), sep="\n")
+        print(*table([_HEADINGS, *map(_row, cards)]), sep="\n")
     else:
         print("nobody is signed in" if not (parsed.person or parsed.email) else "no session")
     return 0
@@ -169,12 +144,12 @@ async def _list(office: Office, parsed: argparse.Namespace) -> int:
 async def _show(office: Office, parsed: argparse.Namespace) -> int:
     card = await office.register.find(parsed.sid, office.now)
     if card is None:
-        return _fail(f"{_plain(parsed.sid)}: there is no such session", 1)
+        return _ERRAND.fail(f"{plain(parsed.sid)}: there is no such session", 1)
     if parsed.json:
         print(json.dumps(card.shown(), indent=2))
         return 0
     for name, value in card.shown().items():
-        text = _moment(value) if isinstance(value, int) else _plain(str(value))
+        text = moment(value) if isinstance(value, int) else plain(str(value))
         print(f"{name:<13} {text}".rstrip())
     return 0
 
@@ -184,7 +159,7 @@ async def _end(office: Office, parsed: argparse.Namespace) -> int:
     if parsed.sid is not None:
         card = await register.find(parsed.sid, now)
         if card is None:
-            return _fail(f"{_plain(parsed.sid)}: there is no such session", 1)
+            return _ERRAND.fail(f"{plain(parsed.sid)}: there is no such session", 1)
         await register.end_card(card, now)
         return _tell(1)
     if parsed.all:
@@ -201,35 +176,9 @@ def _tell(count: int) -> int:
     return 0
 
 
-def _fail(words: str, status: int) -> int:
-    _warn(words)
-    return status
-
-
-def _warn(words: str) -> None:
-    print(f"auth-proxy sessions: {words}", file=sys.stderr)
-
-
 def _row(card: Card) -> tuple[str, ...]:
     from proxy.web.user_agent import read_browser  # late: the other actions need it not
 
-    moments = map(_moment, (card.created_at, card.seen_at, card.expires_at))
+    moments = map(moment, (card.created_at, card.seen_at, card.expires_at))
     person = card.email or card.user or card.subject
     return (card.sid, person, *moments, str(read_browser(card.browser)), card.address)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Columns as wide as what is in them."""
-    cells = [[_plain(cell) or "-" for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%MZ")
-
-
-def _plain(text: str) -> str:
-    """What providers and browsers say may not move the cursor."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -11,11 +11,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from proxy.config.checks_access import ACCESS
+from proxy.config.checks_issuers import ISSUERS
 from proxy.config.checks_keeping import KEEPING
+from proxy.config.checks_limits import LIMITS
 from proxy.config.checks_listening import LISTENING
 from proxy.config.checks_provider import WHY, missing, provider_problems
 from proxy.config.checks_routing import ROUTING
 from proxy.config.checks_sign_in import SIGN_IN
+from proxy.config.checks_tokens import TOKENS
 from proxy.config.declaration import options
 from proxy.config.listening import parse_address
 from proxy.config.settings import Settings
@@ -171,6 +174,15 @@ ROWS: tuple[Row, ...] = (
     ),
     *(
         Row(reads, problems)
-        for reads, problems in (*ACCESS, *ROUTING, *SIGN_IN, *LISTENING, *KEEPING)
+        for reads, problems in (
+            *ACCESS,
+            *ROUTING,
+            *SIGN_IN,
+            *LISTENING,
+            *KEEPING,
+            *TOKENS,
+            *LIMITS,
+            *ISSUERS,
+        )
     ),
 )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from re import _constants, _parser  # type: ignore[attr-defined]
+from typing import Any
 
 from proxy.config.access import Rule
 from proxy.config.address import normalise_email
 from proxy.config.checks_provider import is_domain, not_a_domain
 from proxy.config.providers import names_of
+from proxy.config.section import Section
 from proxy.config.settings import Settings
 
 Found = Iterator[tuple[str, str]]
@@ -65,10 +68,60 @@ def _conditions(place: str, rule: Rule) -> Found:
         if not re.fullmatch(_METHOD, method):
             yield f"{place}.methods", f"{method!r} is not a method such as GET"
     for number, claim in enumerate(rule.claims):
-        try:
-            re.compile(claim.matches or "")
-        except (re.error, OverflowError, RecursionError) as exc:
-            yield f"{place}.claims.{number}.matches", f"is not a regular expression: {exc}"
+        if wrong := _pattern(claim.matches or ""):
+            yield f"{place}.claims.{number}.matches", wrong
+
+
+def _pattern(pattern: str) -> str:
+    """What is wrong with a regular expression, in words."""
+    try:
+        re.compile(pattern)
+        repeats = _repeats_repeats(_parser.parse(pattern))
+    except (re.error, OverflowError, RecursionError) as exc:
+        return f"is not a regular expression: {exc}"
+    if not repeats:
+        return ""
+    # Two times as long for each further character of what people may write themselves.
+    return "repeats what is repeated, which takes for ever on some texts: write ++ or *+ inside"
+
+
+def _repeats_repeats(tokens: Iterable[Any], *, inside: bool = False) -> bool:
+    """Is there a repeat without an end in another? What gives nothing back is none."""
+    for kind, parts in tokens:
+        if kind in (_constants.ATOMIC_GROUP, _constants.POSSESSIVE_REPEAT):
+            deeper = False
+        else:
+            is_repeat = kind in (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+            endless = is_repeat and parts[1] == _constants.MAXREPEAT
+            if endless and inside:
+                return True
+            deeper = inside or endless
+        if any(_repeats_repeats(inner, inside=deeper) for inner in _patterns_in(parts)):
+            return True
+    return False
+
+
+def _patterns_in(parts: Any) -> Iterator[Iterable[Any]]:
+    if isinstance(parts, _parser.SubPattern):
+        yield parts
+    elif isinstance(parts, tuple | list):
+        for part in parts:
+            yield from _patterns_in(part)
+
+
+def _empty_lists(settings: Settings) -> Found:
+    for place, rule in _every_rule(settings):
+        yield from _empty(place, rule)
+
+
+def _empty(place: str, rule: Rule) -> Found:
+    """What is written and holds nothing asks for nothing: it would let everybody in."""
+    parts: list[tuple[str, Section]] = [(place, rule), (f"{place}.groups", rule.groups)]
+    parts += [(f"{place}.claims.{number}", claim) for number, claim in enumerate(rule.claims)]
+    for where, part in parts:
+        for name in sorted(part.model_fields_set):
+            if getattr(part, name) == () or (name == "emails_file" and not rule.emails_file):
+                yield f"{where}.{name.rstrip('_')}", "is empty: leave it out, or say who"
 
 
 def _emails(place: str, emails: Iterable[str]) -> Found:
@@ -79,7 +132,8 @@ def _emails(place: str, emails: Iterable[str]) -> Found:
 
 def _something(place: str, rule: Rule) -> Found:
     """A rule without a condition would hold for everybody."""
-    if rule.model_copy(update={"name": "", "remedy": ""}) == Rule():
+    silent = rule.model_copy(update={"name": "", "remedy": ""}) == Rule()
+    if silent and not list(_empty(place, rule)):
         yield place, "says nothing: a rule needs a condition, such as groups or emails"
 
 
@@ -122,13 +176,28 @@ def _known_roles(settings: Settings) -> Found:
             yield "debug.roles", _unknown(name, "role", known)
 
 
+def _roles_by_provider(settings: Settings) -> Found:
+    """Each of several providers gives out ids of its own: a bare one could be anybody's."""
+    known = names_of(settings)
+    for number, role in enumerate(settings.roles):
+        for name in role.providers:
+            if name not in known:
+                yield f"roles.{number}.providers", _unknown(name, "provider", known)
+        for subject in role.subjects if len(known) > 1 and len(role.providers) != 1 else ():
+            if "://" not in subject.partition("#")[0] or "#" not in subject:
+                words = "is not issuer#sub: with several providers, any of them could name it"
+                yield f"roles.{number}.subjects", f"{subject!r} {words}"
+
+
 _RULES = ("access.any", "access.all", "access.not", "routes")
 
 ACCESS: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
     (("access.email_domains", "access.emails", "access.methods", "access.claims"), _people),
     (("access.any", "access.all", "access.not"), _people_below),
     (("routes",), _people_of_routes),
+    (_RULES, _empty_lists),
     (("providers.*.name", "provider.name", *_RULES), _known_providers),
     (("roles",), _roles),
+    (("providers.*.name", "provider.name", "roles"), _roles_by_provider),
     (("roles.*.name", "default_role", "debug.roles", *_RULES), _known_roles),
 )

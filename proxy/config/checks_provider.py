@@ -179,7 +179,7 @@ def _addresses(it: Placed) -> Found:
             yield name, f"must be https ({words})"
 
 
-_ASYMMETRIC = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512))
+ASYMMETRIC = frozenset(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512))
 _SYMMETRIC: Mapping[str, int] = MappingProxyType({"HS256": 32, "HS384": 48, "HS512": 64})
 
 
@@ -191,7 +191,7 @@ def _algorithms(it: Placed) -> Found:
     for name in provider.id_token_algorithms:
         if name.lower() == "none":
             yield key, "none is refused: an ID token must be signed"
-        elif name not in (*_ASYMMETRIC, *_SYMMETRIC, "EdDSA"):
+        elif name not in (*ASYMMETRIC, *_SYMMETRIC, "EdDSA"):
             yield key, f"{name!r} is not a known algorithm, such as RS256 or ES256"
         elif len(provider.client_secret.reveal().encode()) < _SYMMETRIC.get(name, 0):
             yield key, f"{name} needs a {secret} of {_SYMMETRIC[name]} bytes or more"
@@ -201,6 +201,7 @@ _OURS = frozenset(
     {
         *("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce"),
         *("code_challenge", "code_challenge_method", "request", "request_uri"),
+        *("client_secret", "client_assertion", "client_assertion_type"),
     }
 )
 _OUR_HEADERS = frozenset(
@@ -238,7 +239,7 @@ _PROXY = (
 )
 
 
-def _https_proxy(it: Placed) -> Found:
+def https_proxy_problems(it: Placed) -> Found:
     text = it.whole.https_proxy.reveal()
     found = re.fullmatch(_PROXY, text) if text else None
     if text and (found is None or not 0 < int(found["port"]) < 1 << 16):
@@ -295,7 +296,7 @@ def not_a_domain(entry: str, examples: str = "example.org or .example.org") -> s
     return f"{entry!r} is not a domain such as {examples}{hint}"
 
 
-def _claims(it: Placed) -> Found:
+def claims_problems(it: Placed) -> Found:
     written, claims = it.written.claims.model_fields_set, it.whole.claims
     if not claims.user and "user" in written:
         yield "claims.user", "needs the name of a claim"
@@ -308,9 +309,9 @@ PROVIDER: tuple[tuple[tuple[str, ...], Callable[[Placed], Found]], ...] = (
     (("id_token_algorithms", "client_secret"), _algorithms),
     (("token_auth_method", "client_key_file", "client_assertion_file", "client_secret"), _proof),
     (("scope",), _requests),
-    (("https_proxy",), _https_proxy),
+    (("https_proxy",), https_proxy_problems),
     (("issuer_url", "entra.tenant", "entra.allowed_tenants"), _presets),
     (("email_domains", "hosted_domains"), _domains),
-    (("claims.user", "claims.user_fallback", "claims.email"), _claims),
+    (("claims.user", "claims.user_fallback", "claims.email"), claims_problems),
 )
 """For each rule: the options that it reads besides the preset, below those of a provider."""

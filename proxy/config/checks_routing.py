@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from proxy.config.access import Rule
 from proxy.config.paths import callback_paths, endpoint_paths
+from proxy.config.programs import Exchange
+from proxy.config.providers import providers_of
 from proxy.config.settings import Settings
+from proxy.config.template import parts
 
 Found = Iterator[tuple[str, str]]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_PRINTABLE = re.compile(r"[ -~]*")
 _RESERVED = frozenset(
     {
         *("x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"),
@@ -91,6 +96,54 @@ def _public_rules(settings: Settings) -> Found:
             yield f"routes.{number}.rule", "a public route asks nobody: it cannot have a rule"
 
 
+def _authorization(settings: Settings) -> Found:
+    """What a route puts in place of Authorization is given, and is used."""
+    for number, route in enumerate(settings.routes):
+        key, kind, template = f"routes.{number}", route.authorization, route.authorization_template
+        if (kind == "template") != bool(template):
+            yield f"{key}.authorization_template", "goes with authorization: template, and only so"
+        elif template:
+            try:
+                parts(template)
+            except ValueError as exc:
+                yield f"{key}.authorization_template", str(exc)
+        wanted = route.exchange
+        if (kind == "exchange") != bool(wanted.audience or wanted.resource):
+            needs = "an audience or a resource goes with authorization: exchange, and only so"
+            yield f"{key}.exchange", needs
+        if kind in ("template", "exchange") and route.access == "public":
+            yield f"{key}.authorization", f"a public route knows nobody: it cannot have {kind}"
+        yield from ((f"{key}.exchange.{name}", words) for name, words in _exchange(wanted))
+
+
+def _exchange(wanted: Exchange) -> Found:
+    for name in ("audience", "scope"):
+        if not _PRINTABLE.fullmatch(getattr(wanted, name)):
+            yield name, "may hold visible ASCII characters and spaces only"
+    if wanted.resource and not _absolute(wanted.resource):
+        yield "resource", "must be a whole URL without a fragment (RFC 8707)"
+
+
+def _absolute(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.scheme) and "#" not in url and not re.search(r"[^!-~]", url)
+
+
+def _exchange_needs(settings: Settings) -> Found:
+    exchanging = [n for n, route in enumerate(settings.routes) if route.authorization == "exchange"]
+    if not exchanging or settings.auth.disabled:
+        return
+    if not settings.session.refresh_every:
+        words = "is needed for authorization: exchange, as access tokens end long before sessions"
+        yield "session.refresh_every", words
+    if all(provider.preset == "github" for provider in providers_of(settings)):
+        for number in exchanging:
+            yield f"routes.{number}.authorization", "GitHub exchanges no tokens"
+
+
 def _identity(settings: Settings) -> Found:
     if not settings.identity.audience:
         yield "identity.audience", "needs a name: a JWT for nobody in particular is for anybody"
@@ -113,6 +166,8 @@ ROUTING: tuple[tuple[tuple[str, ...], Callable[[Settings], Found]], ...] = (
         _our_paths,
     ),
     (("routes",), _public_rules),
+    (("routes",), _authorization),
+    (("routes", "session.refresh_every", "providers"), _exchange_needs),
     (("identity.audience", "claims.user"), _identity),
     (("forwarding.client_certificate_file", "forwarding.client_key_file"), _client_certificate),
 )

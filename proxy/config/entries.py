@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
+from proxy.config.access import Rule
 from proxy.config.declaration import (
     Form,
     Option,
@@ -50,6 +51,9 @@ class EntryReader:
         for name, value in tree.items():
             path = (*parent, name)
             where = (*place, *path)
+            if value is None and (model is Rule or path[0] == "rule"):
+                option = known.get(path)
+                value = {"any": []} if path[-1] == "groups" else option and nobody(option)
             if option := known.get(path):
                 if value is not None:
                     kept[name] = self.read(option, value, where)
@@ -82,6 +86,12 @@ class EntryReader:
         self.problems += [(where, problem) for problem in problems]
         if not problems:
             kept[name] = found
+
+
+def nobody(option: Option) -> object:
+    """What a condition that was written without a value says: nobody, for the checks to refuse.
+    Were it not written, it would let everybody in."""
+    return [] if option.form in (Form.LIST, Form.NETWORKS, Form.ENTRIES) else None
 
 
 def read_secret(

@@ -19,7 +19,7 @@ from proxy.config.declaration import (
     suggestion,
 )
 from proxy.config.document import BadDocument, Document, Trouble, read_document
-from proxy.config.entries import EntryReader, read_secret, why_unread
+from proxy.config.entries import EntryReader, nobody, read_secret, why_unread
 from proxy.config.types import split_secrets
 
 CONFIG_VARIABLE = "AUTH_PROXY_CONFIG"
@@ -153,6 +153,8 @@ class Gathering:
             place = (*parent, name)
             key = ".".join(place)
             if option := self._options.get(key):
+                if value is None and place[0] == "access":
+                    value = nobody(option)
                 if value is not None:
                     self._set(Entry(option, value))
             elif any(known.startswith(f"{key}.") for known in self._options):
@@ -169,6 +171,8 @@ class Gathering:
                 )
 
     def _subsection(self, place: tuple[str, ...], value: object) -> None:
+        if value is None and place == ("access", "groups"):
+            value = {"any": []}
         if isinstance(value, dict):
             self._section(value, place)
         elif value is not None:

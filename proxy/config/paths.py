@@ -10,7 +10,8 @@ from proxy.config.settings import Settings
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EndpointPaths:
-    """Absolute paths of our endpoints; ``static`` ends with a slash, the others are exact."""
+    """Absolute paths of our endpoints; ``static`` and ``cli_poll`` end with a slash, the others
+    are exact."""
 
     start: str
     callback: str
@@ -27,8 +28,20 @@ class EndpointPaths:
     identity: str
     settings: str
     debug: str
+    tokens: str
+    device: str
+    device_authorize: str
+    device_token: str
+    device_revoke: str
+    cli_start: str
+    cli_poll: str
+    resource: str
     jwks: str
     static: str
+
+
+RESOURCE = "/.well-known/oauth-protected-resource"
+"""Where programs learn who may sign them in (RFC 9728 section 3)."""
 
 
 def callback_paths(settings: Settings) -> dict[str, str]:
@@ -62,6 +75,14 @@ def endpoint_paths(settings: Settings) -> EndpointPaths:
         identity=f"{prefix}/identity",
         settings=f"{prefix}/settings",
         debug=f"{prefix}/debug",
+        tokens=f"{prefix}/tokens",
+        device=f"{prefix}/device",
+        device_authorize=f"{prefix}/device/authorize",
+        device_token=f"{prefix}/device/token",
+        device_revoke=f"{prefix}/device/revoke",
+        cli_start=f"{prefix}/cli/start",
+        cli_poll=f"{prefix}/cli/poll/",
+        resource=RESOURCE,
         jwks=f"{prefix}/.well-known/jwks.json",
         static=f"{prefix}/static/",
     )

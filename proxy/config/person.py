@@ -39,3 +39,4 @@ class Role(Section):
     groups: Strings = option((), "whoever is in one of these groups has it", examples=[["admins"]])
     emails: Strings = option((), "whoever has one of these verified addresses has it")
     subjects: Strings = option((), "whoever is one of these (sub, or issuer#sub) has it")
+    providers: Strings = option((), "only of people whom one of these signed in; empty: of all")

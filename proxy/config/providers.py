@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from proxy.config.person import Claims
 from proxy.config.presets import ENTRA_LOGIN, PRESETS
+from proxy.config.programs import Issuer
 from proxy.config.provider import Provider
 from proxy.config.section import Section
 from proxy.config.settings import Settings
@@ -45,7 +46,7 @@ def names_of(settings: Settings) -> tuple[str, ...]:
 
 def installation(settings: Settings) -> str:
     """Whose sessions these are: of one client at one provider. Providers may join and leave a
-    list of several, and nobody is signed out."""
+    list of several, and nobody else is signed out."""
     if settings.providers:
         return f"providers {settings.public_url}"
     provider = providers_of(settings)[0]
@@ -63,6 +64,24 @@ def resolved(provider: Provider, everywhere: Claims) -> Provider:
         **_written(provider.claims),
     }
     return Provider.model_validate(whole)
+
+
+def issuers_of(settings: Settings) -> tuple[Provider, ...]:
+    """The further issuers of ``bearer.issuers`` in order, each as a provider whose tokens count
+    and which nobody is sent to. Its own claims win over those of the settings."""
+    return tuple(_as_provider(issuer, settings.claims) for issuer in settings.bearer.issuers)
+
+
+def _as_provider(issuer: Issuer, everywhere: Claims) -> Provider:
+    names = set(Issuer.model_fields) & set(Provider.model_fields)
+    return Provider.model_validate(
+        {
+            **{name: getattr(issuer, name) for name in names},
+            "claims": {**_written(everywhere), **_written(issuer.claims)},
+            "id_token_algorithms": issuer.algorithms,
+            "token_auth_method": "client_secret_basic",
+        }
+    )
 
 
 def _written(section: Section) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def _example_entry(model: type[Section], indent: str) -> Iterator[str]:
 
 
 def _spaced(value: str) -> str:
-    return f" {value}" if value else ""
+    """Nothing stands as nothing: an empty list in a rule would be a mistake."""
+    return f" {value}" if value not in ("", "[]", "''") else ""
 
 
 def _description(option: Option) -> str:

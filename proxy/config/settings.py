@@ -11,6 +11,7 @@ from proxy.config.access import Access, AccessRules, Rule
 from proxy.config.keeping import Cookie, Redis, SessionSettings
 from proxy.config.listening import Addresses, Mode
 from proxy.config.person import Claims, Role
+from proxy.config.programs import Bearer, Exchange, Limit, Tokens
 from proxy.config.provider import Provider
 from proxy.config.section import ALONE, Section, option
 from proxy.config.sign_in import Debug, Hooks, Login, Provisioning
@@ -183,9 +184,20 @@ class Route(Section):
     )
     rule: Rule = option({}, "further conditions, besides the global access rules")
     provider: str = option("", "name of the provider that people are sent to from here")
-    authorization: Literal["keep", "strip", "replace"] = option(
-        "keep", "the Authorization header: keep, strip, or replace by the identity JWT"
+    authorization: Literal["keep", "strip", "replace", "template", "exchange"] = option(
+        "keep",
+        "the Authorization header: keep, strip, or replace by the identity JWT, by "
+        "authorization_template, or by a token that is got by exchange",
     )
+    authorization_template: str = option(
+        "", "the header's value, with {claims} of the person: Bearer {upstream_key}"
+    )
+    exchange: Exchange = option({}, "which token to get for the upstream")
+    bearer: bool = option(True, "accept bearer tokens on this route")
+    errors: Literal["auto", "problem", "openai", "jsonrpc", "text"] = option(
+        "auto", "how programs are told of errors; auto follows Accept, problem+json otherwise"
+    )
+    limits: tuple[Limit, ...] = option((), "further limits, besides the global ones")
     passthrough_prefixes: Strings = option(
         (), "bearer keys that start so pass without a session and without an identity"
     )
@@ -232,6 +244,9 @@ class Settings(Section):
     hooks: Hooks = option({}, "your own code")
     provisioning: Provisioning = option({}, "telling the upstream of new people")
     debug: Debug = option({}, "looking into sign-ins")
+    bearer: Bearer = option({}, "bearer tokens of others")
+    tokens: Tokens = option({}, "tokens of our own, for programs and terminals")
+    limits: tuple[Limit, ...] = option((), "how much may be asked: limits for all routes")
     login: Login = option({}, "the sign-in flow")
     paths: Paths = option({}, "paths of our endpoints, if the provider knows others")
     server: Server = option({}, "listening")

@@ -232,7 +232,7 @@ def _endpoint_path(value: str) -> str:
     return value
 
 
-def _route_path(value: str) -> str:
+def route_path(value: str) -> str:
     """``/ping``, or ``/api/*`` for all below. Raises ValueError."""
     base = value.removesuffix("/*") or "/"
     if "*" in base:
@@ -285,7 +285,7 @@ Duration = Annotated[
 Size = Annotated[int, BeforeValidator(parse_size), _string_schema("a size", "64KiB", "10MiB")]
 NetworkItem = Annotated[Network, BeforeValidator(parse_network), WithJsonSchema({"type": "string"})]
 HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]
-RoutePath = Annotated[str, AfterValidator(_route_path)]
+RoutePath = Annotated[str, AfterValidator(route_path)]
 Rewrite = Annotated[str, AfterValidator(_rewrite)]
 EndpointPath = Annotated[str, AfterValidator(_endpoint_path)]
 PublicUrl = Annotated[str, BeforeValidator(parse_public_url)]

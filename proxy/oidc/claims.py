@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy.config.address import normalise_email
 from proxy.config.person import Claims
+from proxy.model import UNREADABLE_CLAIM
 from proxy.oidc.userinfo import BEARER_FIELDS
 
 # control characters split headers and log lines; bidirectional overrides and lone surrogates
@@ -107,13 +108,27 @@ def is_verified(claims: Mapping[str, object], mapping: Claims, email: str) -> bo
 
 
 def kept(claims: Mapping[str, object], paths: Iterable[str]) -> Mapping[str, object]:
-    """Those claims that are present and safe, under the name they were asked by."""
-    found = {path: lookup(claims, path) for path in dict.fromkeys(paths)}
+    """Those claims that are present, under the name they were asked by. ``UNREADABLE_CLAIM`` stands
+    for one that is not safe, or that no way leads to: nobody knows what it says, nor that it is
+    not there.
+    """
+    found = {path: _reached(claims, path) for path in dict.fromkeys(paths)}
     return {
-        path: value
+        path: value if _safe(value) else dict(UNREADABLE_CLAIM)
         for path, value in found.items()
-        if value is not None and path not in BEARER_FIELDS and _safe(value)
+        if value is not None and path not in BEARER_FIELDS
     }
+
+
+def _reached(claims: Mapping[str, object], path: str) -> object:
+    """As ``lookup``; UNREADABLE_CLAIM where the way ends before its end, at a text or a list."""
+    found = lookup(claims, path)
+    parts = re.split(r"(?<!\\)\.", path)
+    for end in range(1, len(parts)):
+        above = lookup(claims, ".".join(parts[:end]))
+        if found is None and above is not None and not isinstance(above, Mapping):
+            return dict(UNREADABLE_CLAIM)
+    return found
 
 
 def _named(item: object, key: str) -> object:

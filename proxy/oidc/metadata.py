@@ -58,6 +58,7 @@ class Metadata:
     pushed_authorization_request_endpoint: str = ""
     requires_pushed: bool = False
     token_auth_algorithms: tuple[str, ...] = ()
+    introspection_endpoint: str = ""
 
 
 def metadata_url(provider: Provider) -> str:
@@ -98,6 +99,7 @@ def read_metadata(document: object, provider: Provider) -> Metadata:
             iss_parameter=_flag(document, "authorization_response_iss_parameter_supported"),
             id_token_algorithms=_common_algorithms(document, provider),
             revocation_endpoint=at.usable("revocation_endpoint"),
+            introspection_endpoint=at.usable("introspection_endpoint"),
             pushed_authorization_request_endpoint=at.named("pushed_authorization_request_endpoint"),
             requires_pushed=_flag(document, "require_pushed_authorization_requests"),
             token_auth_algorithms=_texts(
@@ -121,6 +123,26 @@ def static_metadata(provider: Provider) -> Metadata:
         Metadata(provider.issuer_url, "", "", "", id_token_algorithms=provider.id_token_algorithms),
         provider,
     )
+
+
+def read_issuer(document: object, provider: Provider) -> Metadata:
+    """The metadata of one whose tokens alone count: who it is, its keys, and where to ask about
+    opaque tokens (RFC 8414 section 2). Nothing else of it is read. Raises ProviderError.
+    """
+    if not isinstance(document, dict):
+        raise _invalid("the document is not a JSON object")
+    _check_issuer(document.get("issuer"), provider)
+    metadata = issuer_metadata(provider, provider.jwks_uri or _text(document, "jwks_uri"))
+    asked = _Endpoints(document, provider).usable("introspection_endpoint")
+    return replace(metadata, introspection_endpoint=asked)
+
+
+def issuer_metadata(provider: Provider, jwks_uri: str = "") -> Metadata:
+    """The same where it is the settings that say so."""
+    if jwks_uri:
+        _check_url("jwks_uri", jwks_uri, provider)
+    algorithms = provider.id_token_algorithms
+    return Metadata(provider.issuer_url or "", "", "", jwks_uri, id_token_algorithms=algorithms)
 
 
 def pkce_used(metadata: Metadata, provider: Provider) -> bool:

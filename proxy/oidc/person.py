@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from proxy.config.address import DomainList, normalise_domain, normalise_email
 from proxy.config.person import Claims as ClaimsMap
 from proxy.config.provider import Provider
+from proxy.crypto.jwk import decode_base64url
+from proxy.crypto.jwt import LONGEST_TOKEN
+from proxy.crypto.strict_json import read_object
 from proxy.errors import LoginError, Reason
 from proxy.model import MOST_GROUPS, Identity
 from proxy.oidc.claims import (
@@ -64,9 +67,10 @@ def person(told: Told, provider: Provider, roles: RoleTable, keep: Iterable[str]
     groups = tuple(dict.fromkeys(group for found in by_source.values() for group in found))
     if len(groups) > MOST_GROUPS:
         notes.append(f"{len(groups)} groups: {MOST_GROUPS} are kept")
-    claimed = _claimed_roles((claims, further), mapping, roles, notes)
+    claimed, are_all = _claimed_roles((claims, further), mapping, roles, notes)
+    methods, unread = as_list(claims.get("amr"), " ")
     role, all_roles, why = roles.roles_of(
-        claimed, frozenset(groups), email, verified, subject, told.issuer
+        claimed, frozenset(groups), email, verified, subject, told.issuer, provider.name
     )
     identity = Identity(
         issuer=told.issuer,
@@ -75,9 +79,9 @@ def person(told: Told, provider: Provider, roles: RoleTable, keep: Iterable[str]
         email=email,
         email_verified=verified,
         groups=groups[:MOST_GROUPS],
-        groups_partial=told.groups_partial or len(groups) > MOST_GROUPS or is_odd,
+        groups_partial=told.groups_partial or len(groups) >= MOST_GROUPS or is_odd or not are_all,
         acr=as_text(claims.get("acr")),
-        amr=as_list(claims.get("amr"), " ")[0],
+        amr=() if unread else methods,  # a method left out is not one that was not used
         auth_time=as_whole(claims.get("auth_time")) or None,  # some send 0 for "not known"
         claims=kept(claims, (*mapping.extra, *keep)),
         provider=provider.name,
@@ -192,17 +196,34 @@ def _sources(told: Told, provider: Provider, further: Claims) -> dict[str, Claim
     return sources | {"access_token": further}
 
 
+def names_groups(token: str, provider: Provider) -> bool:
+    """May an ID token that was believed at the sign-in, and kept since, have told of groups, or of
+    roles?"""
+    if provider.claims_source == "userinfo":
+        return False
+    try:
+        claims = read_object(decode_base64url(token.split(".")[1]), LONGEST_TOKEN)
+    except (IndexError, ValueError):
+        return True
+    mapping = provider.claims
+    paths = (*mapping.groups, *mapping.roles, "_claim_names", "hasgroups")
+    return any(lookup(claims, path) is not None for path in paths)
+
+
 def _claimed_roles(
     sources: Iterable[Claims], mapping: ClaimsMap, table: RoleTable, notes: list[str]
-) -> tuple[str, ...]:
-    """What the provider calls the person; a role's name may hold separators, and is not split."""
+) -> tuple[tuple[str, ...], bool]:
+    """What the provider calls the person; a role's name may hold separators, and is not split.
+    And whether these are all."""
     found: dict[str, None] = {}
+    are_all = True
     for claims in sources:
         for path in mapping.roles:
             texts, problem = as_list(lookup(claims, path))
             found |= dict.fromkeys(texts)
             if problem:
+                are_all = False
                 notes.append(f"roles in {path}: {problem}")
     if unknown := table.unknown(tuple(found)):
         notes.append(f"not among roles: {', '.join(map(quoted, unknown[:5]))}")
-    return tuple(found)[:MOST_GROUPS]
+    return tuple(found)[:MOST_GROUPS], are_all and len(found) <= MOST_GROUPS

@@ -21,6 +21,11 @@ class _Row:
     groups: tuple[str, ...]
     emails: frozenset[str]
     subjects: frozenset[str]
+    providers: frozenset[str]
+
+    def is_of(self, provider: str) -> bool:
+        """May what this provider says give the role?"""
+        return not self.providers or provider in self.providers
 
     def reason(self, groups: Collection[str], email: str, subject: str, issuer: str) -> str:
         """Why the person has the role, ``""`` if they do not; ``email`` is empty if unverified."""
@@ -52,6 +57,7 @@ class RoleTable:
                 role.groups,
                 frozenset(filter(None, map(normalise_email, role.emails))),
                 frozenset(filter(None, role.subjects)),
+                frozenset(role.providers),
             )
             for role in roles
         )
@@ -65,8 +71,10 @@ class RoleTable:
         email_verified: bool | None,
         subject: str,
         issuer: str,
+        provider: str = "",
     ) -> tuple[str, tuple[str, ...], str]:
-        """The role, all roles in order of privilege, and why it is that one, in words.
+        """The role, all roles in order of privilege, and why it is that one, in words; ``provider``
+        is the name of the one that says all this.
 
         The table is asked first, then what the provider ``claimed``, and last of all comes the
         default (requirements R072). Without a table nothing puts several claimed roles in
@@ -74,10 +82,11 @@ class RoleTable:
         """
         proven = email if email_verified is True else ""
         given: dict[str, str] = {}
-        for row in self.rows:
+        rows = [row for row in self.rows if row.is_of(provider)]
+        for row in rows:
             if why := row.reason(groups, proven, subject, issuer):
                 given.setdefault(row.name, why)
-        given = given or self._claimed(claimed)
+        given = given or self._claimed(claimed, rows)
         if given:
             first, *others = given
             if others and not self.rows:
@@ -92,11 +101,11 @@ class RoleTable:
         known = {_lower(row.name) for row in self.rows}
         return tuple(role for role in claimed if _lower(role) not in known) if known else ()
 
-    def _claimed(self, claimed: Sequence[str]) -> dict[str, str]:
+    def _claimed(self, claimed: Sequence[str], rows: Sequence[_Row]) -> dict[str, str]:
         names = list(claimed)
         if self.rows:
             wanted = set(map(_lower, claimed))
-            names = [row.name for row in self.rows if _lower(row.name) in wanted]
+            names = [row.name for row in rows if _lower(row.name) in wanted]
         return dict.fromkeys(names, "role claim")
 
 

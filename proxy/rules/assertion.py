@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.model import Identity, Session
+from proxy.model import UNREADABLE_CLAIM, Identity, Session
 
 PROTECTED = frozenset(
     {"iss", "aud", "exp", "iat", "nbf", "jti", "sub", "sid", "scope"}
@@ -79,7 +79,7 @@ class Assertion:
         chosen: dict[str, Any] = {}
         for name in self.claims:
             value = known[name] if name in known else person.claims.get(name)
-            if value is None or name in PROTECTED:
+            if value is None or value == UNREADABLE_CLAIM or name in PROTECTED:
                 continue
             if name != "groups" and len(json.dumps(value)) > _LARGEST_CLAIM:
                 chosen.setdefault("omitted_claims", []).append(name)

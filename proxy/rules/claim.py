@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from proxy.config.access import ClaimRule
 from proxy.errors import Reason
-from proxy.model import Identity
+from proxy.model import UNREADABLE_CLAIM, Identity
 from proxy.rules.conditions import Condition
 from proxy.rules.judged import Asked
 
@@ -48,7 +48,8 @@ class ClaimHolds(Condition):
         value = person.claims.get(self.claim)
         parts = [*self._about_all(value), *self._about_one(value)]
         if self.present is not None:
-            parts.append((value is not None) is self.present)
+            is_there = None if value == UNREADABLE_CLAIM else value is not None
+            parts.append(None if is_there is None else is_there is self.present)
         return False if False in parts else None if None in parts else True
 
     def _about_all(self, value: object) -> list[bool | None]:
@@ -83,6 +84,8 @@ def _text(value: object) -> str | None:
     """A value as rules write it; None for null, lists and objects."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 2.0 and 2e0 are the number 2 (RFC 8259 section 6)
     return str(value) if isinstance(value, str | int | float) else None
 
 

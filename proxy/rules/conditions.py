@@ -107,7 +107,11 @@ class ListedEmail(Condition):
 
     def holds(self, person: Identity, asked: Asked) -> bool | None:
         known = self.written.holds(person, asked)
-        return known if known is not False else person.email in self.lists.addresses(self.path)
+        if known is not False:
+            return known
+        if person.email in self.lists.addresses(self.path):
+            return True
+        return False if self.lists.are_all(self.path) else None
 
     def why_not(self, person: Identity) -> Reason:
         return self.written.why_not(person)

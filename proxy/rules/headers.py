@@ -229,9 +229,13 @@ def field_value(text: str) -> bytes:
     return _CONTROL.sub(" ", text).strip().encode("utf-8", "replace")
 
 
-def _claim_text(person: Identity, claim: str) -> str:
+def fact(person: Identity, claim: str) -> object:
     """Facts of the identity as it was verified and normalised; other claims as they came."""
-    value = getattr(person, claim) if claim in _IDENTITY_FIELDS else person.claims.get(claim)
+    return getattr(person, claim) if claim in FACTS else person.claims.get(claim)
+
+
+def _claim_text(person: Identity, claim: str) -> str:
+    value = fact(person, claim)
     if isinstance(value, list | tuple):
         # An item with a comma would be read as two.
         return ",".join(text for text in map(_text, value) if "," not in text and text)
@@ -244,7 +248,7 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-_IDENTITY_FIELDS: Final = frozenset(
+FACTS: Final = frozenset(
     {"issuer", "subject", "user", "email", "email_verified", "name", "preferred_username"}
     | {"groups", "acr", "amr", "auth_time", "role", "roles", "provider"}
     | {"first_name", "last_name", "picture"}

@@ -60,11 +60,17 @@ class Lists(Protocol):
     def addresses(self, path: str) -> frozenset[str]:
         """The addresses in the file, normalised, as of now."""
 
+    def are_all(self, path: str) -> bool:
+        """False if there may be more in the file: of anybody else nobody knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Nothing:
     def addresses(self, path: str) -> frozenset[str]:
         return frozenset()
+
+    def are_all(self, path: str) -> bool:
+        return True
 
 
 NO_LISTS: Lists = _Nothing()

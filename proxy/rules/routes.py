@@ -9,13 +9,18 @@ from enum import Enum
 from typing import Final
 
 from proxy.config.access import Access
+from proxy.config.programs import Exchange
 from proxy.config.settings import Route as RouteSettings
 from proxy.config.settings import Settings
 from proxy.rules.access import ANYONE, Rules
 from proxy.rules.compiler import with_head
 from proxy.rules.judged import NO_LISTS, Lists
+from proxy.rules.limits import Quota, quotas
+from proxy.rules.template import Template
 
 _PARAMETERS: Final = re.compile(r";[^/]*")
+_POLL: Final = "/cli/poll/"
+"""Below our prefix; what follows names a sign-in."""
 _DEFAULT_PORT: Final = {"http": ":80", "https": ":443"}
 
 
@@ -37,6 +42,14 @@ class Endpoint(Enum):
     IDENTITY = "identity"
     SETTINGS = "settings"
     DEBUG = "debug"
+    TOKENS = "tokens"
+    DEVICE = "device"
+    DEVICE_AUTHORIZE = "device_authorize"
+    DEVICE_TOKEN = "device_token"
+    DEVICE_REVOKE = "device_revoke"
+    CLI_START = "cli_start"
+    CLI_POLL = "cli_poll"
+    RESOURCE = "resource"
     JWKS = "jwks"
     STATIC = "static"
 
@@ -48,6 +61,7 @@ class Route:
     ``path`` ends in ``/*`` for a prefix. ``upstream`` holds the URLs of one upstream; their
     path, if any, replaces nothing: it is put in front. ``rewrite`` replaces the matched prefix.
     ``provider`` is the name of the one that people are sent to from here; empty for any.
+    ``template`` and ``exchange`` say what ``authorization`` of these names puts there.
     """
 
     path: str
@@ -63,6 +77,16 @@ class Route:
     origins: frozenset[str] = frozenset()
     api: bool = False
     provider: str = ""
+    bearer: bool = True
+    errors: str = "auto"
+    template: Template | None = None
+    exchange: Exchange | None = None
+    quotas: tuple[Quota, ...] = ()
+
+    @property
+    def brings_own(self) -> bool:
+        """Does the upstream get an Authorization of the person's own, but not our JWT?"""
+        return self.template is not None or self.exchange is not None
 
     @property
     def base(self) -> str:
@@ -105,6 +129,8 @@ class Routes:
         found = self.endpoints.get(path)
         if found is None and path.startswith(self.static):
             return Endpoint.STATIC
+        if found is None and path.startswith(self.prefix + _POLL) and len(path) > len(_POLL):
+            return Endpoint.CLI_POLL
         return found
 
     def match(self, path: str, method: str) -> Route | None:
@@ -152,8 +178,19 @@ def compile_route(route: RouteSettings, settings: Settings, lists: Lists = NO_LI
         preserve_host=route.preserve_host,
         origins=frozenset(map(_origin, (*_own_origins(settings), *route.origins))),
         api=route.api,
+        bearer=route.bearer,
+        errors=route.errors,
+        quotas=quotas(settings.limits, route),
+        template=_template(route),
+        exchange=route.exchange if route.authorization == "exchange" else None,
         provider=route.provider,
     )
+
+
+def _template(route: RouteSettings) -> Template | None:
+    if route.authorization != "template":
+        return None
+    return Template.compile(route.authorization_template)
 
 
 def _own_origins(settings: Settings) -> list[str]:

@@ -83,6 +83,10 @@ class Endings:
         until = self._until(created_at)
         return await self._end(Ending(Scope.SESSION, session_id, until, until))
 
+    async def token(self, session_id: str, until: float) -> Ending:
+        """The session that a token stands for is over; until then nobody may forget it."""
+        return await self._end(Ending(Scope.SESSION, session_id, until, until))
+
     async def person(self, issuer: str, subject: str, now: float, spared: str = "") -> Ending:
         """All sessions of a person are over, but for the one with the id ``spared``."""
         key = self._pseudonyms.of("person", issuer, subject)[0]
@@ -121,10 +125,10 @@ class Endings:
 
     def covers(self, ending: Ending, session: Session) -> bool:
         """Is the session over by this ending?"""
-        if session.created_at > ending.before or session.id == ending.spared:
-            return False
         if ending.scope is Scope.SESSION:
             return ending.key == session.id
+        if session.created_at > ending.before or session.id == ending.spared:
+            return False
         return ending.record in self._of(session)
 
     def keys(self, session: Session) -> tuple[str, ...]:

@@ -15,12 +15,14 @@ from proxy.session.cookie import CookieStore
 from proxy.session.database import MEMORY
 from proxy.session.endings import Endings
 from proxy.session.locks import Locks
+from proxy.session.people import People
 from proxy.session.provisioned import Provisioned
 from proxy.session.register import Register
 from proxy.session.shelf import Shelf
 from proxy.session.sqlite import SqliteShelf
 from proxy.session.store import Store
 from proxy.session.ticket import TicketStore
+from proxy.session.tokens import Token, TokenStore
 
 _LEAST_GRACE: Final = 60.0
 
@@ -47,6 +49,27 @@ class Keeping:
     locks: Locks
     endings: Endings
     provisioned: Provisioned
+    tokens: TokenStore
+    people: People
+
+    async def revoke(self, token: Token, now: float) -> None:
+        """A token and its family are good no more, for everybody within a second. Raises
+        StoreError: what is still to be found then can be revoked again."""
+        # The given one comes last: it is what leads to the others.
+        ending = [*await self._others(token, now), token]
+        while ending:
+            for each in ending:
+                await self.register.end_token(each, now)
+                await self.tokens.revoke(each, now)
+            # Whoever was renewing it may have made more, before what it came of was gone.
+            ending = await self._others(token, now)
+
+    async def _others(self, token: Token, now: float) -> list[Token]:
+        """The rest of its family."""
+        if not token.family:
+            return []
+        known = await self.tokens.of_person(*token.owner, now)
+        return [one for one in known if one.family == token.family and one.id != token.id]
 
 
 def open_keeping(
@@ -68,14 +91,19 @@ def open_keeping(
     session = settings.session
     shelf = _shelf(settings, clock, tell, path)
     pseudonyms = Pseudonyms(secrets, f"index {whose}")
-    sealer = Sealer(secrets, f"session-card {whose}", random)
-    cards = Cards(shelf, sealer, pseudonyms, session.idle_timeout)
+
+    def sealer(purpose: str) -> Sealer:
+        return Sealer(secrets, f"{purpose} {whose}", random)
+
+    cards = Cards(shelf, sealer("session-card"), pseudonyms, session.idle_timeout)
     endings = Endings(shelf, pseudonyms, session.lifetime)
     store = _store(session, shelf, secrets, whose, random, tell)
     register = Register(shelf, store, cards, endings, session.max_per_person)
     locks = Locks(shelf, clock, lambda: random(16).hex())
-    provisioned = Provisioned(shelf, Sealer(secrets, f"provisioned {whose}", random), pseudonyms)
-    return Keeping(shelf, store, register, locks, endings, provisioned)
+    provisioned = Provisioned(shelf, sealer("provisioned"), pseudonyms)
+    tokens = TokenStore(shelf, sealer("token"), pseudonyms)
+    people = People(shelf, sealer("person"), pseudonyms)
+    return Keeping(shelf, store, register, locks, endings, provisioned, tokens, people)
 
 
 def _shelf(settings: KeepingSettings, clock: Callable[[], float], tell: Tell, path: str) -> Shelf:

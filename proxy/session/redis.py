@@ -14,7 +14,7 @@ from proxy.session.redis_cluster import Cluster
 from proxy.session.redis_news import News
 from proxy.session.redis_pool import Pool
 from proxy.session.redis_route import Question, Route, Watched, single
-from proxy.session.shelf import Heard, Only
+from proxy.session.shelf import Heard, Only, Share
 
 T = TypeVar("T")
 
@@ -43,6 +43,32 @@ _ADD: Final = """
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+return 1
+"""
+
+# What is there and no number is no counter. Nothing is added beyond ARGV[3], if that is given.
+_COUNT: Final = """
+local had = redis.pcall('GET', KEYS[1])
+local known = type(had) == 'string' and string.match(had, '^-?%d+$') and #had < 19
+local sum = tonumber(ARGV[1]) + (known and tonumber(had) or 0)
+if ARGV[3] ~= '' and sum > tonumber(ARGV[3]) then return sum end
+if known then return redis.call('INCRBY', KEYS[1], ARGV[1]) end
+if tonumber(ARGV[2]) > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+else redis.call('DEL', KEYS[1]) end
+return sum
+"""
+# By the server's clock: those of the replicas may differ.
+_TAKE: Final = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local own = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not own and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 or left < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 return 1
@@ -107,6 +133,28 @@ class RedisShelf:
 
     async def drop_if(self, key: str, value: bytes) -> bool:
         return await self._done(key, ("EVAL", _DROP_IF, 1, self._prefix + key, value))
+
+    async def count(self, key: str, by: int, until: float) -> int:
+        return _number(await self._one(key, self._counting(key, by, until), again=False))
+
+    async def take(self, *shares: Share) -> list[bool]:
+        if not shares:
+            return []
+        keys = tuple(share.key for share in shares)
+        replies = await self._each(keys, [self._taking(share) for share in shares], again=False)
+        return [
+            _number(reply) == 1 if share.holder else _number(reply) <= share.most
+            for share, reply in zip(shares, replies, strict=True)
+        ]
+
+    def _counting(self, key: str, by: int, until: float, most: int | str = "") -> Command:
+        return ("EVAL", _COUNT, 1, self._prefix + key, by, self._left(until), most)
+
+    def _taking(self, share: Share) -> Command:
+        if not share.holder:
+            return self._counting(share.key, 1, share.until, share.most)
+        name, left = self._prefix + share.key, self._left(share.until)
+        return ("EVAL", _TAKE, 1, name, share.holder, share.most, left)
 
     async def add(self, key: str, member: str, score: float, until: float) -> None:
         name, left = self._prefix + key, self._left(until)
@@ -221,6 +269,12 @@ def _answers(commands: list[Command], replies: list[Reply]) -> list[Reply]:
             raise StoreError(Reason.STORE_UNAVAILABLE, words)
         answers.append(None if reply == _WRONG_TYPE else reply)
     return answers
+
+
+def _number(reply: Reply) -> int:
+    if not isinstance(reply, int):
+        raise Broken("Redis answered no number")
+    return reply
 
 
 def _literally(text: str) -> str:

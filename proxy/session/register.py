@@ -12,6 +12,7 @@ from proxy.session.cards import Card, Cards
 from proxy.session.endings import SKEW, Ending, Endings
 from proxy.session.shelf import Only, Shelf
 from proxy.session.store import Store
+from proxy.session.tokens import Token
 
 _IN_FLIGHT: Final = 600.0
 """Seconds for which somebody may still have in hand what the store has forgotten."""
@@ -118,6 +119,10 @@ class Register:
         return sum(
             [await self._end_known([card], ending, now) async for card in self.everybody(now)]
         )
+
+    async def end_token(self, token: Token, now: float) -> None:
+        """Tell everybody that a token is good no more; see ``Keeping.revoke``."""
+        await self._endings.token(token.session_id, max(token.expires_at, now) + SKEW)
 
     async def claim(self, kind: str, key: str, until: float) -> bool:
         """Was ``key``, any text, not claimed before? It is nobody else's until then."""

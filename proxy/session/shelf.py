@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -15,6 +16,20 @@ class Only(Enum):
     PRESENT = "only where something still does"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of ``most`` shares that there are under ``key``.
+
+    Without a ``holder`` it is counted, and nobody's again when the counter ends. With one it is
+    the holder's until then, or until it is removed from the set under the key.
+    """
+
+    key: str
+    most: int
+    until: float
+    holder: str = ""
+
+
 Heard = Callable[[bytes | None], None]
 """Told of each message; of None when some may have been missed."""
 
@@ -23,9 +38,9 @@ class Shelf(Protocol):
     """Small values under keys, each until its time, shared by all who open the same shelf.
 
     Keys are ASCII text, values bytes, times Unix seconds by our own clock. A key belongs to one
-    value or to one set, never to both. Everything raises StoreError when it cannot be done, which
-    is not the same as "nothing there"; what lies under a key but is no value of ours (another
-    type) is nothing.
+    value, one counter or one set, never to two of them. Everything raises StoreError when it
+    cannot be done, which is not the same as "nothing there"; what lies under a key but is no value
+    of ours (another type) is nothing.
     """
 
     trust: float
@@ -45,6 +60,13 @@ class Shelf(Protocol):
 
     async def drop_if(self, key: str, value: bytes) -> bool:
         """``drop`` where ``value`` lies there still; returns whether it did. Atomic."""
+
+    async def count(self, key: str, by: int, until: float) -> int:
+        """Add to a counter, which lives until the first ``until``; returns the sum. Atomic."""
+
+    async def take(self, *shares: Share) -> list[bool]:
+        """Take each share that is left, in one go; returns which were. Each is atomic, not all
+        of them together. A holder's own share is always left, and is prolonged."""
 
     async def add(self, key: str, member: str, score: float, until: float) -> None:
         """Put ``member`` into the set, or give it a new score. The set lives until its last

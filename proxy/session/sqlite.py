@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Final
 
 from proxy.errors import StoreError
 from proxy.session.database import MEMORY, Database, T
-from proxy.session.shelf import Heard, Only
+from proxy.session.shelf import Heard, Only, Share
 
 _LOOK: Final = 0.05
 """Seconds between two looks for what other processes have published."""
@@ -42,6 +43,7 @@ _PUT: Final = {
     Only.ABSENT: "INSERT OR IGNORE INTO kept (value, until, key) VALUES (?1, ?2, ?3)",
     Only.PRESENT: "UPDATE kept SET value = ?1, until = ?2 WHERE key = ?3 AND value IS NOT NULL",
 }
+_NUMBER: Final = re.compile(rb"-?[0-9]{1,18}")
 _DROP: Final = "DELETE FROM kept WHERE key IN (SELECT value FROM json_each(?))"
 
 _Place = tuple[bytes, int]
@@ -104,16 +106,19 @@ class SqliteShelf:
 
         return await self._write(work)
 
+    async def count(self, key: str, by: int, until: float) -> int:
+        return await self._write(lambda file, now: _count(file, now, key, by, until))
+
+    async def take(self, *shares: Share) -> list[bool]:
+        def work(file: sqlite3.Connection, now: float) -> list[bool]:
+            return [_take(file, now, share) for share in shares]
+
+        return await self._write(work) if shares else []
+
     async def add(self, key: str, member: str, score: float, until: float) -> None:
         def work(file: sqlite3.Connection, now: float) -> None:
             _end(file, key, now)
-            file.execute("DELETE FROM kept WHERE key = ? AND value IS NOT NULL", (key,))
-            file.execute(
-                "INSERT INTO kept (key, until) VALUES (?, ?)"
-                " ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
-                (key, until),
-            )
-            file.execute("REPLACE INTO members VALUES (?, ?, ?)", (key, member, score))
+            _add(file, key, member, score, until)
 
         await self._write(work)
 
@@ -225,6 +230,48 @@ class SqliteShelf:
 def _end(file: sqlite3.Connection, key: str, now: float) -> None:
     """Take away what lies under the key if its time is over."""
     file.execute("DELETE FROM kept WHERE key = ? AND until <= ?", (key, now))
+
+
+def _add(file: sqlite3.Connection, key: str, member: str, score: float, until: float) -> None:
+    file.execute("DELETE FROM kept WHERE key = ? AND value IS NOT NULL", (key,))
+    file.execute(
+        "INSERT INTO kept (key, until) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+        (key, until),
+    )
+    file.execute("REPLACE INTO members VALUES (?, ?, ?)", (key, member, score))
+
+
+def _count(
+    file: sqlite3.Connection, now: float, key: str, by: int, until: float, most: float = math.inf
+) -> int:
+    """The sum; nothing is added where that is more than ``most``."""
+    _end(file, key, now)
+    found = file.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone()
+    value = found[0] if found else None
+    had = int(value) if isinstance(value, bytes) and _NUMBER.fullmatch(value) else None
+    total = by + (had or 0)
+    if total <= most:
+        put = _PUT[Only.ALWAYS] if had is None else "UPDATE kept SET value = ?1 WHERE key = ?3"
+        file.execute(put, (b"%d" % total, until, key))
+    return total
+
+
+def _take(file: sqlite3.Connection, now: float, share: Share) -> bool:
+    key, most, holder = share.key, share.most, share.holder
+    if not holder:
+        return _count(file, now, key, 1, share.until, most) <= most
+    _end(file, key, now)
+    file.execute("DELETE FROM members WHERE key = ? AND score <= ?", (key, now))
+    others, own = file.execute(
+        "SELECT count(*) FILTER (WHERE member <> ?2), count(*) FILTER (WHERE member = ?2)"
+        " FROM members WHERE key = ?1",
+        (key, holder),
+    ).fetchone()
+    if others >= most and not own:
+        return False
+    _add(file, key, holder, share.until, share.until)
+    return True
 
 
 def _sweep(file: sqlite3.Connection, now: float) -> None:

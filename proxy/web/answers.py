@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -14,33 +13,23 @@ from proxy.errors import Reason
 from proxy.model import Kind, SetCookie
 from proxy.rules.judged import StepUp
 from proxy.session.cookies import write
+from proxy.web.challenge import (
+    PASSWORD,
+    bearer_challenge,
+    stronger_challenge,
+    takes_password,
+)
 from proxy.web.pages.render import STATIC_HEADERS, Pages, choose_language, page_headers, static
-from proxy.web.runtime import Runtime
+from proxy.web.problems import problem, words
+from proxy.web.runtime import Runtime, takes_bearers
 from proxy.web.visit import Visit
 
+_SOON: Final = 5
 _NO_STORE: Final = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
-
-_WORDS: Final[Mapping[int, str]] = {
-    400: "The request could not be understood.",
-    401: "Sign in first.",
-    403: "This is not allowed.",
-    404: "There is nothing here.",
-    405: "This method is not allowed here.",
-    408: "The request took too long to arrive.",
-    413: "The request's body is too large.",
-    414: "The address is too long.",
-    417: "Only the expectation 100-continue is understood.",
-    421: "This host name is not served here.",
-    431: "The request's headers are too large.",
-    502: "The service behind this proxy, or the sign-in service, did not answer properly.",
-    503: "This is not available at the moment. Try again soon.",
-    505: "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
-    504: "The service behind this proxy took too long to answer.",
-}
 
 
 class Answers:
@@ -50,6 +39,8 @@ class Answers:
         self._runtime = runtime
         self._settings: Settings = runtime.settings
         self._pages = Pages(runtime.paths.static)
+        takes_any = takes_bearers(runtime.settings)
+        self._resource = runtime.public(runtime.paths.resource) if takes_any else ""
 
     def finish(
         self,
@@ -120,7 +111,7 @@ class Answers:
         step_up: StepUp | None = None,
         cookies: Iterable[SetCookie] = (),
     ) -> web.Response:
-        """A refusal in the form that this client can use: a page, or JSON with the reason.
+        """A refusal in the form that this client can use: a page, or what programs read.
 
         ``remedy``: the operator's words about what to do. ``step_up``: what sign-in would do,
         for programs, who get 401 then (RFC 9470).
@@ -137,8 +128,7 @@ class Answers:
             )  # fmt: skip
         fields = {"reason": reason, "status": status, "retry_url": retry_url}
         response = self.page(visit, status, "error", cookies, **fields)
-        if status == 503:
-            response.headers["Retry-After"] = "5"
+        response.headers.update(_again(visit, status))
         return response
 
     def _refuse_program(
@@ -150,19 +140,12 @@ class Answers:
         remedy: str,
         step_up: StepUp | None,
     ) -> web.Response:
-        document: dict[str, object] = {
-            "error": str(reason),
-            "message": _WORDS.get(status, "The request failed."),
-            "request_id": visit.id,
-        }
-        headers = []
-        if remedy:
-            document["remedy"] = remedy
+        more: dict[str, object] = {"remedy": remedy} if remedy else {}
+        headers = _again(visit, status)
         if status == 401:
-            document["login_url"] = self.start_url("")
-            headers.append(("WWW-Authenticate", _challenge(step_up)))
-        if status == 503:
-            headers.append(("Retry-After", "5"))
+            more["login_url"] = self.start_url("")
+        if status == 401 or visit.bearer_error:
+            headers.append(("WWW-Authenticate", self._challenge(visit, step_up)))
         if status == 405:
             path, paths = visit.target.path if visit.target else "", self._runtime.paths
             special = {
@@ -170,10 +153,27 @@ class Answers:
                 paths.sign_in: "GET, HEAD, POST",
                 paths.sessions: "GET, HEAD, POST",
                 paths.debug: "GET, HEAD, POST",
+                paths.tokens: "GET, HEAD, POST",
+                paths.device: "GET, HEAD, POST",
+                paths.device_authorize: "POST",
+                paths.device_token: "POST",
+                paths.device_revoke: "POST",
+                paths.cli_start: "POST",
                 paths.backchannel_logout: "POST",
             }
             headers.append(("Allow", special.get(path, "GET, HEAD")))
-        return self.json(visit, status, document, headers, cookies)
+        said = words(status, reason)
+        kind, body = problem(visit, visit.errors, status, reason, said, more)
+        given = (*_NO_STORE, ("Content-Type", kind), *headers)
+        response = self.finish(visit, status, body, given, cookies)
+        if status == 401 and self._resource and takes_password(visit.header("User-Agent")):
+            response.headers.add("WWW-Authenticate", PASSWORD)
+        return response
+
+    def _challenge(self, visit: Visit, step_up: StepUp | None) -> str:
+        if step_up is not None:
+            return stronger_challenge(step_up)
+        return bearer_challenge(visit.bearer_error, visit.missing_scope, self._resource)
 
     def start_url(self, return_to: str) -> str:
         """The absolute URL that begins a sign-in and comes back to ``return_to``."""
@@ -189,21 +189,11 @@ class Answers:
         return self.finish(visit, 200, body, (*STATIC_HEADERS, ("Content-Type", kind)))
 
 
-def _challenge(step_up: StepUp | None) -> str:
-    """For WWW-Authenticate: what is missing is a sign-in, or one that is stronger or fresher."""
-    if step_up is None:
-        return "Bearer"
-    parts = ['Bearer error="insufficient_user_authentication"']
-    words = [value for value in step_up.acr_values if _QUOTABLE.fullmatch(value)]
-    if words:
-        parts.append(f'acr_values="{" ".join(words)}"')
-    if step_up.max_age is not None:
-        parts.append(f'max_age="{int(step_up.max_age)}"')
-    return ", ".join(parts)
+def _again(visit: Visit, status: int) -> list[tuple[str, str]]:
+    """When it may be tried again, in whole seconds."""
+    wait = visit.retry_after or (_SOON if status == 503 else 0)
+    return [("Retry-After", str(wait))] if wait and status in (429, 503) else []
 
-
-_QUOTABLE: Final = re.compile(r"[!#-\[\]-~]+")
-"""What stands in a quoted-string as it is, without spaces (RFC 9110 section 5.6.4)."""
 
 DENIALS: Final = frozenset(
     {
@@ -224,6 +214,7 @@ DENIALS: Final = frozenset(
         Reason.TENANT_NOT_ALLOWED,
         Reason.DENIED_BY_HOOK,
         Reason.DENIED_BY_UPSTREAM,
+        Reason.CREDENTIAL_MISSING,
     }
 )
 """Reasons that are about the person: they see the page with a way out."""

@@ -87,6 +87,7 @@ class App:
         http = await self._stack.enter_async_context(open_session())
         self.parts = assemble(settings, http, self._log, self._world, self._crew)
         self._stack.push_async_callback(self.parts.keeping.shelf.close)
+        self._stack.push_async_callback(self.parts.programs.limits.close)
         self._stack.push_async_callback(self.parts.upstreams.close)
         self._keep(self._keep_listening())
         self._keep(self.parts.streams.watch(self.parts.sessions.has_ended, self._world.clock))

@@ -9,6 +9,8 @@ from typing import Final
 from proxy.errors import Reason
 from proxy.model import Identity
 from proxy.rules.judged import Denial
+from proxy.session.device import Terminal
+from proxy.session.tokens import Token
 from proxy.web.log import Log, plain_path
 from proxy.web.metrics import Metrics
 from proxy.web.redactor import redact
@@ -18,8 +20,8 @@ _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class Audit:
-    """Writes login, denied, login_failed, logout, provider_logout, logout_failed, session_ended
-    and debug_sign_in lines, and counts them.
+    """Writes login, denied, login_failed, logout, provider_logout, logout_failed, session_ended,
+    token_made, token_revoked, terminal_signed_in and debug_sign_in lines, and counts them.
 
     ``claims`` names further claims of a person to write, such as idp_id (requirements R087).
     """
@@ -65,6 +67,24 @@ class Audit:
         fields |= {"by": "admin", "sessions": sessions}
         fields |= {name: redact(value)[:200] for name, value in whose.items()}
         self._log.audit("session_ended", fields)
+
+    def token_made(self, visit: Visit, person: Identity, token: Token) -> None:
+        """A person has made a token, or a terminal got one in their name."""
+        more = {**_named(token), "expires_at": int(token.expires_at)}
+        self._write("token_made", visit, Reason.TOKEN_MADE, person, more=more)
+
+    def token_revoked(self, visit: Visit, person: Identity, token: Token) -> None:
+        """A person has ended a token of theirs, and all of its family."""
+        self._write("token_revoked", visit, Reason.TOKEN_REVOKED, person, more=_named(token))
+
+    def terminal_signed_in(
+        self, visit: Visit, person: Identity, token: Token, terminal: Terminal
+    ) -> None:
+        """A terminal has got its token; ``allowed_from`` is the address of the browser in which
+        the person confirmed it."""
+        more: dict[str, object] = {"token": token.id, "login": terminal.id}
+        more |= {"program": terminal.program, "allowed_from": terminal.allowed_from}
+        self._write("terminal_signed_in", visit, Reason.TERMINAL_SIGNED_IN, person, more=more)
 
     def debug_signed_in(
         self, visit: Visit, person: Identity, provider: str, shown: Identity | None, outcome: str
@@ -116,3 +136,8 @@ class Audit:
         if detail:
             fields["detail"] = redact(detail)[:500]
         self._log.audit(event, fields)
+
+
+def _named(token: Token) -> dict[str, object]:
+    """What a line says of a token: its public name, never the token."""
+    return {"token": token.id, "kind": token.kind, "name": redact(token.name)[:60]}

@@ -16,9 +16,11 @@ from proxy.rules.assertion import fitting_groups
 from proxy.rules.gate import refresh_due
 from proxy.rules.headers import Header, field_value
 from proxy.rules.judged import Asked, Denial
+from proxy.rules.target import check_method
 from proxy.session.cookies import single
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
+from proxy.web.identify import Identify
 from proxy.web.mint import Mint
 from proxy.web.refresh import Refresher
 from proxy.web.runtime import Runtime
@@ -26,6 +28,7 @@ from proxy.web.sessions import Minted, Opened, Sessions
 from proxy.web.visit import Visit
 from proxy.wire.http1 import header_block
 
+_METHOD_LINES: Final = frozenset({b"x-forwarded-method", b"x-original-method"})
 _CONSTRAINTS = ("allowed_groups", "allowed_emails", "allowed_email_domains")
 
 
@@ -36,6 +39,7 @@ class Auth:
         self,
         runtime: Runtime,
         sessions: Sessions,
+        identify: Identify,
         refresher: Refresher | None,
         mint: Mint,
         answers: Answers,
@@ -43,6 +47,7 @@ class Auth:
     ) -> None:
         self._runtime = runtime
         self._sessions = sessions
+        self._identify = identify
         self._refresher = refresher
         self._mint = mint
         self._answers = answers
@@ -54,7 +59,7 @@ class Auth:
         ``allowed_groups``, ``allowed_emails`` and ``allowed_email_domains`` in the query
         narrow the answer further, as a reverse proxy's own configuration may ask.
         """
-        found = await self.allowed(visit)
+        found = await self.allowed(visit, takes_bearer=True)
         if isinstance(found, Denial):
             return self._refuse(visit, found)
         named = [(name.decode(), value.decode()) for name, value in self._headers(found, visit.now)]
@@ -91,7 +96,7 @@ class Auth:
 
     async def userinfo(self, visit: Visit) -> web.StreamResponse:
         """The person as JSON: no token in it (Pomerium CVE-2024-39315)."""
-        found = await self.allowed(visit)
+        found = await self.allowed(visit, takes_bearer=True)
         if isinstance(found, Denial):
             return self._refuse(visit, found)
         person = found.session.identity
@@ -111,19 +116,23 @@ class Auth:
 
     async def identity(self, visit: Visit) -> web.StreamResponse:
         """A current identity JWT, for whoever outlives the request that brought one (R116)."""
-        found = await self.allowed(visit)
+        found = await self.allowed(visit, takes_bearer=True)
         if isinstance(found, Denial):
             return self._refuse(visit, found)
         minted = self.minted(found, visit.now)
         document = {"token": minted.jwt, "token_type": "JWT", "expires_at": minted.expires_at}
         return self._answers.json(visit, 200, document)
 
-    async def allowed(self, visit: Visit) -> Opened | Denial:
+    async def allowed(self, visit: Visit, *, takes_bearer: bool = False) -> Opened | Denial:
         """The session of whoever may come in by the global rules, or why there is none.
 
-        Raises BadRequest, StoreError.
+        Pages of ours are for browsers: tokens count only with ``takes_bearer``. Raises
+        BadRequest, BearerRefused, StoreError.
         """
-        opened = await self._sessions.find(visit.pairs, visit.now)
+        if takes_bearer:
+            opened = await self._identify.at_endpoint(visit)
+        else:
+            opened = await self._sessions.find(visit.pairs, visit.now)
         if opened is not None and self._refresher and refresh_due(opened.session, visit.now):
             opened = await self._refresher.refresh(opened)
         if opened is None:
@@ -133,6 +142,8 @@ class Auth:
         if denial is not None:
             self._audit.denied(visit, denial, opened.session.identity)
             return denial
+        if opened.grant is not None:
+            return opened
         cookies = await self._sessions.renewed(opened, visit.pairs, visit.now)
         if cookies is None:
             return _NOBODY
@@ -156,10 +167,8 @@ class Auth:
         tell that one's method."""
         if visit.goal.path != self._runtime.paths.auth:
             return asked_by(visit)
-        method = ""
-        if self._runtime.trust.trusts(visit.peer):
-            method = visit.header("X-Forwarded-Method") or visit.header("X-Original-Method")
-        return Asked(visit.now, method, visit.goal.client)
+        trusts = self._runtime.trust.trusts(visit.peer)
+        return Asked(visit.now, _stated_method(visit) if trusts else "", visit.goal.client)
 
     def _refuse(self, visit: Visit, denial: Denial) -> web.StreamResponse:
         if denial.reason is Reason.NO_SESSION:
@@ -170,22 +179,43 @@ class Auth:
 _NOBODY: Final = Denial(Reason.NO_SESSION)
 
 
+def _stated_method(visit: Visit) -> str:
+    """What a hop says of the client's method. Empty where two things are said, of which the client
+    may have said one (nginx hands on what it does not set), or what is no method.
+    """
+    said = {value for name, value in visit.request.headers if name.lower() in _METHOD_LINES}
+    method = said.pop().decode("latin-1") if len(said) == 1 else ""
+    try:
+        check_method(method)
+    except BadRequest:
+        return ""
+    return method
+
+
 def asked_by(visit: Visit) -> Asked:
     """The circumstances of this request, for the rules."""
     return Asked(visit.now, visit.goal.method, visit.goal.client)
 
 
 def deny(
-    visit: Visit, denial: Denial, person: Identity, answers: Answers, audit: Audit
+    visit: Visit,
+    denial: Denial,
+    person: Identity,
+    answers: Answers,
+    audit: Audit,
+    *,
+    on_api: bool = False,
 ) -> web.StreamResponse:
     """Refuse somebody who is known, and write it down."""
     audit.denied(visit, denial, person)
-    return refusal(visit, denial, person.email, answers)
+    return refusal(visit, denial, person.email, answers, on_api=on_api)
 
 
-def refusal(visit: Visit, denial: Denial, email: str, answers: Answers) -> web.StreamResponse:
+def refusal(
+    visit: Visit, denial: Denial, email: str, answers: Answers, *, on_api: bool = False
+) -> web.StreamResponse:
     """403 in the rule's words; programs that a stronger sign-in would help get 401 (RFC 9470)."""
-    is_weak = denial.step_up is not None and visit.kind is not Kind.NAVIGATION
+    is_weak = denial.step_up is not None and (on_api or visit.kind is not Kind.NAVIGATION)
     return answers.refuse(
         visit,
         401 if is_weak else 403,

@@ -22,6 +22,7 @@ CALLS: Final = (
     "groups",
     "revoke",
     "push",
+    "introspect",
     OTHER,
 )
 _CODES = (

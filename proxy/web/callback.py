@@ -147,6 +147,7 @@ class Callbacks:
         for note in judged.person.notes:
             self._audit.note(note)
         if judged.denial is not None:
+            await self._admissions.forget(judged.identity)
             return self._denied(visit, back, judged)
         self._check_strength(visit, judged.identity, back.attempt)
         session = Session(
@@ -163,6 +164,7 @@ class Callbacks:
         return await self._begin(visit, back, session)
 
     async def _begin(self, visit: Visit, back: Return, session: Session) -> web.StreamResponse:
+        await self._admissions.remember(session.identity, visit.now)
         cookies = await self._sessions.begin(session, visit)
         came_back = await self._end_previous(visit)
         self._audit.signed_in(visit, session.identity)
@@ -211,7 +213,7 @@ class Callbacks:
         """Only what is used later: the ID token for sign-out, others if an upstream gets them."""
         settings = self._runtime.settings
         every = settings.session.refresh_every
-        wanted = settings.headers.access_token or (bool(every) and idp.keeps_access_token)
+        wanted = self._runtime.keeps_access_token or (bool(every) and idp.keeps_access_token)
         return replace(
             tokens,
             access_token=tokens.access_token if wanted else "",
@@ -220,7 +222,8 @@ class Callbacks:
 
     def _refresh_at(self, idp: IdentityProvider, tokens: Tokens, now: float) -> float | None:
         every = self._runtime.settings.session.refresh_every
-        return now + every if every and idp.refreshes(tokens) else None
+        due = every and idp.refreshes(tokens)
+        return self._runtime.refresh_at(tokens, now) if due else None
 
     async def _end_previous(self, visit: Visit) -> bool:
         """A sign-in replaces the session that this browser had (oauth2-proxy GHSA-f24x).

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import cast
 
 from aiohttp import web
 
 from proxy.config.access import Access
-from proxy.errors import BadRequest, ProxyError, Reason
+from proxy.errors import BadRequest, BearerRefused, ProxyError, Reason
 from proxy.model import Kind
 from proxy.rules.gate import Forward, Login, Refresh, Refuse, StrengthenLogin
 from proxy.rules.judged import Denial, StepUp
 from proxy.rules.routes import Endpoint, Route
 from proxy.session.cookies import single
 from proxy.web.auth import deny
-from proxy.web.backchannel import BackChannel
 from proxy.web.client import Sent, connection_of
-from proxy.web.frontchannel import FrontChannel
-from proxy.web.own_sessions import OwnSessions
+from proxy.web.endpoints import endpoints, methods
+from proxy.web.limits import TooMany
 from proxy.web.parts import Parts
-from proxy.web.providers import Providers
 from proxy.web.server import SlowLane
 from proxy.web.sessions import Opened
-from proxy.web.settings_page import SettingsPage
-from proxy.web.sign_in import SignIn
 from proxy.web.visit import Visit
 from proxy.wire.exchange import BrokenResponse
-
-Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
-
-_METHODS: Final = {
-    Endpoint.SIGN_OUT: frozenset({"GET", "POST"}),
-    Endpoint.SIGN_IN: frozenset({"GET", "HEAD", "POST"}),
-    Endpoint.DEBUG: frozenset({"GET", "HEAD", "POST"}),
-    Endpoint.SESSIONS: frozenset({"GET", "HEAD", "POST"}),
-    Endpoint.CALLBACK: frozenset({"GET"}),  # a HEAD would use up the code
-    Endpoint.BACKCHANNEL_LOGOUT: frozenset({"POST"}),
-    Endpoint.FRONTCHANNEL_LOGOUT: frozenset({"GET"}),
-}
-_READ: Final = frozenset({"GET", "HEAD"})
 
 
 class Entry:
@@ -50,23 +32,7 @@ class Entry:
         self._parts = parts
         self._runtime = parts.runtime
         self._judge = parts.judge
-        self._endpoints: dict[Endpoint, Handler] = {
-            Endpoint.PING: parts.status.ping,
-            Endpoint.READY: parts.status.ready,
-            Endpoint.JWKS: parts.status.jwks,
-            Endpoint.SIGN_OUT: parts.logout.sign_out,
-            Endpoint.SIGNED_OUT: parts.logout.signed_out,
-            Endpoint.AUTH: parts.auth.auth,
-            Endpoint.USERINFO: parts.auth.userinfo,
-            Endpoint.IDENTITY: parts.auth.identity,
-            Endpoint.STATIC: self._static,
-        }
-        page = SettingsPage(parts.runtime, parts.sessions, parts.answers)
-        self._endpoints[Endpoint.SETTINGS] = page.settings
-        if parts.sign_in is not None:
-            self._endpoints |= _signing_in(parts, parts.sign_in)
-        if parts.providers is not None:
-            self._endpoints |= _by_provider(parts, parts.providers)
+        self._endpoints = endpoints(parts)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, whatever it is; never raises but for a client that has gone."""
@@ -95,6 +61,8 @@ class Entry:
         try:
             self._judge.read(visit)
             if failure is not None:
+                if self._parts.programs.bearers.presented(visit) is not None:
+                    visit.as_program()  # as it was in the fast lane
                 raise failure
             return await self._act(visit)
         except BrokenResponse:
@@ -118,26 +86,23 @@ class Entry:
         if handler is None:
             raise BadRequest(Reason.NOT_FOUND, status=404)
         anything = endpoint is Endpoint.AUTH  # a forward-auth request repeats the client's method
-        if not anything and visit.goal.method not in _METHODS.get(endpoint, _READ):
+        if not anything and visit.goal.method not in methods(endpoint):
             raise BadRequest(Reason.METHOD_NOT_ALLOWED, status=405)
         return await handler(visit)
 
     async def _guard(self, visit: Visit, route: Route) -> web.StreamResponse:
         """Identify, decide, act."""
-        parts = self._parts
-        opened: Opened | None = None
+        parts, visit.errors = self._parts, route.errors
         if route.access is not Access.PUBLIC or self._runtime.settings.auth.disabled:
             # With authentication off every page of the web could drive an app on this machine.
             self._judge.check_origin(visit, route)
-        if route.access is not Access.PUBLIC:
-            opened = await parts.sessions.find(visit.pairs, visit.now)
-            if opened is None and visit.kind is Kind.NAVIGATION:
-                visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
+        opened = await parts.programs.identify.on_route(visit, route)
         verdict = self._judge.decide(visit, route, opened)
         if isinstance(verdict, Refresh) and opened is not None:
             opened = await self._refreshed(visit, opened)
             verdict = self._judge.decide(visit, route, opened)
-        if isinstance(verdict, Forward) and verdict.session is not None and opened is not None:
+        is_browser = opened is not None and opened.grant is None
+        if isinstance(verdict, Forward) and verdict.session and opened and is_browser:
             cookies = await parts.sessions.renewed(opened, visit.pairs, visit.now)
             if cookies is None:  # it has ended meanwhile
                 opened, cookies = None, self._runtime.jar.clear_broken(visit.pairs)
@@ -154,7 +119,7 @@ class Entry:
                 parts.metrics.refuse(Reason.NO_SESSION)
                 return parts.answers.refuse(visit, 401, Reason.NO_SESSION)
             case Refuse(reason=reason, denial=denial):
-                return self._deny(visit, reason, denial, opened)
+                return self._deny(visit, route, reason, denial, opened)
             case Refresh():
                 raise ProxyError(Reason.INTERNAL, "a refreshed session is due again")
 
@@ -175,14 +140,24 @@ class Entry:
             if single(visit.pairs, self._runtime.names.bounces) is not None:
                 # The session cookie came back: this browser is in no loop.
                 visit.carry(self._runtime.jar.remove(self._runtime.names.bounces))
-        return await self._parts.upstreams.send(visit, route, opened)
+        passed = await self._parts.programs.limits.enter(route, visit, opened)
+        try:
+            return await self._parts.upstreams.send(visit, route, opened)
+        finally:
+            passed.leave()
 
     def _deny(
-        self, visit: Visit, reason: Reason, denial: Denial | None, opened: Opened | None
+        self,
+        visit: Visit,
+        route: Route,
+        reason: Reason,
+        denial: Denial | None,
+        opened: Opened | None,
     ) -> web.StreamResponse:
         if denial is None or opened is None:
             return self._parts.answers.refuse(visit, 403, reason)
-        return deny(visit, denial, opened.session.identity, self._parts.answers, self._parts.audit)
+        person, parts = opened.session.identity, self._parts
+        return deny(visit, denial, person, parts.answers, parts.audit, on_api=route.api)
 
     async def _login(
         self,
@@ -200,13 +175,6 @@ class Entry:
             return await login.wanted(visit, return_to, route.provider)
         return await login.begin(visit, return_to, provider=name, step_up=step_up)
 
-    async def _static(self, visit: Visit) -> web.StreamResponse:
-        name = visit.goal.path.removeprefix(self._runtime.paths.static)
-        found = self._parts.answers.file(visit, name)
-        if found is None:
-            raise BadRequest(Reason.NOT_FOUND, status=404)
-        return found
-
     def _failed(self, visit: Visit, exc: ProxyError) -> web.StreamResponse:
         parts = self._parts
         parts.metrics.refuse(exc.reason)
@@ -218,6 +186,10 @@ class Entry:
                 "status": exc.status,
             }
             parts.log.event(level, exc.detail or str(exc.reason), fields)
+        if isinstance(exc, BearerRefused):
+            visit.bearer_error, visit.missing_scope = exc.error, exc.scope
+        if isinstance(exc, TooMany):
+            visit.retry_after = exc.retry_after
         retry = ""
         if exc.status >= 500 and visit.kind is Kind.NAVIGATION:
             retry = visit.goal.raw
@@ -230,30 +202,3 @@ class Entry:
 
     def _gone(self) -> web.StreamResponse:
         return Sent(499, reusable=False)
-
-
-def _signing_in(parts: Parts, sign_in: SignIn) -> dict[Endpoint, Handler]:
-    """The way in, and where people see and end their own sessions."""
-    register, auth, login = parts.keeping.register, parts.auth, sign_in.login
-    own = OwnSessions(parts.runtime, register, auth, login, parts.answers, parts.audit)
-    debugging: dict[Endpoint, Handler] = {}
-    if sign_in.debug is not None:
-        debugging[Endpoint.DEBUG] = sign_in.debug.page
-    return {
-        Endpoint.START: login.start,
-        Endpoint.CALLBACK: sign_in.callbacks.callback,
-        Endpoint.SIGN_IN: login.sign_in_page,
-        Endpoint.SESSIONS: own.sessions,
-        **debugging,
-    }
-
-
-def _by_provider(parts: Parts, providers: Providers) -> dict[Endpoint, Handler]:
-    """Where providers sign people out."""
-    answers, audit = parts.answers, parts.audit
-    back = BackChannel(providers, parts.keeping.register, answers, audit)
-    front = FrontChannel(parts.runtime, providers, parts.sessions, answers, audit)
-    return {
-        Endpoint.BACKCHANNEL_LOGOUT: back.logout,
-        Endpoint.FRONTCHANNEL_LOGOUT: front.logout,
-    }

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -13,7 +14,7 @@ from proxy.config.provider import Provider
 from proxy.config.settings import Forwarding, Settings
 from proxy.errors import AccessDenied, LoginError, ProxyError, Reason
 from proxy.model import Identity, Kind, Session
-from proxy.oidc.facts import ClaimRefused
+from proxy.oidc.facts import ClaimRefused, check_subject
 from proxy.oidc.issuer import TenantRefused, accepts, check_tenant
 from proxy.oidc.person import Person
 from proxy.oidc.told import Told
@@ -23,6 +24,7 @@ from proxy.rules.routes import Endpoint, Route
 from proxy.session.cards import session_tag
 from proxy.session.store import Kept
 from proxy.web.admission import Admissions, Judged
+from proxy.web.exchange import Authorizations, Held
 from proxy.web.findings import all_routes, person_of
 from proxy.web.hooks import load_hook
 from proxy.web.judge import Judge
@@ -40,6 +42,7 @@ from proxy.wire.inbound import HeadLimits, HeadReader
 NEW_ID: Final = "<new for each request>"
 ANY_CLIENT: Final = "<the client's address>"
 THE_JWT: Final = "<the JWT>"
+EXCHANGED: Final = "<a token from the provider>"
 
 Headers = Sequence[tuple[str, str]]
 
@@ -132,6 +135,15 @@ async def explain(settings: Settings, question: Question, world: World) -> Expla
     return await Explainer(compile_runtime(unkeyed, world.random), world).explain(question)
 
 
+class _Pretended(Authorizations):
+    """A token that was exchanged is named, and nobody is asked for it."""
+
+    def at_hand(self, route: Route, opened: Opened, now: float) -> Held | None:
+        if route.exchange is not None:
+            return Held(f"Bearer {EXCHANGED}".encode(), inf)
+        return super().at_hand(route, opened, now)
+
+
 class Explainer:
     """Asks what the lanes ask, of the same runtime."""
 
@@ -143,6 +155,7 @@ class Explainer:
         self._upstreams = Upstreams(
             runtime,
             Mint(runtime, world.token),
+            _Pretended(None, world.clock),
             Streams(tuple),
             lambda session_id: False,
             world.clock,
@@ -175,7 +188,7 @@ class Explainer:
         hook = load_hook(runtime.settings.hooks) if question.runs_hook else None
         judged: Judged | None = None
         try:
-            _check_issuer(told, provider)
+            _check_who_says(told, provider)
             source = _Source(provider)
             judged = await Admissions(runtime, hook).judge(source, told, self._now, "sign_in")
             outcome, ends = Outcome.denied(judged.denial), judged.first_end(runtime, self._now)
@@ -210,8 +223,12 @@ class Explainer:
         asked = Asked(visit.now, visit.goal.method, visit.goal.client)
         lines = place.rules.explained(session.identity, asked) if session else ()
         sent = None
-        if isinstance(verdict, Forward):
-            sent = self._sent(visit, place, opened if verdict.session else None)
+        try:
+            if isinstance(verdict, Forward):
+                sent = self._sent(visit, place, opened if verdict.session else None)
+        except ProxyError as exc:  # the route puts something of theirs there, and they lack it
+            outcome = Outcome("refused", exc.reason)
+            return Answer(kind, outcome, place, detail=exc.detail, lines=lines)
         return Answer(kind, Outcome.of(verdict), place, lines=lines, sent=sent)
 
     def _visit(self, question: Question, target: _Target, kind: Kind) -> Visit:
@@ -264,10 +281,11 @@ class Explainer:
         return notes
 
 
-def _check_issuer(told: Told, provider: Provider) -> None:
-    """What ``verify_id_token`` asks of a token's issuer, as far as the claims name one."""
-    issuer = provider.issuer_url or ""
+def _check_who_says(told: Told, provider: Provider) -> None:
+    """What is asked of a token's issuer, as far as the claims name one, and of its subject."""
+    issuer, info = provider.issuer_url or "", told.userinfo
     try:
+        subject = check_subject(told.id_token)
         if issuer and "iss" in told.id_token:
             accepts(issuer, told.id_token)
         check_tenant(issuer, told.id_token, provider.entra)
@@ -275,6 +293,8 @@ def _check_issuer(told: Told, provider: Provider) -> None:
         raise LoginError(Reason.TENANT_NOT_ALLOWED, str(exc)) from exc
     except ClaimRefused as exc:
         raise LoginError(Reason.ID_TOKEN_INVALID, str(exc)) from exc
+    if info is not None and info.claims and info.claims.get("sub") != subject:
+        raise LoginError(Reason.USERINFO_SUBJECT_MISMATCH)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

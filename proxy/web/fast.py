@@ -21,9 +21,11 @@ from proxy.rules.routes import Endpoint, Route
 from proxy.rules.target import Hop, target_through
 from proxy.session.cookies import single
 from proxy.web.auth import Auth
+from proxy.web.bearers import Presented, is_bound_elsewhere
 from proxy.web.connection import ClientConnection
 from proxy.web.judge import Judge
 from proxy.web.ledger import Ledger
+from proxy.web.programs import Programs
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Minted, Opened, Sessions
 from proxy.web.upstream import Plan, Upstreams
@@ -50,8 +52,20 @@ class Lines:
     hop: Hop
     ours: Sequence[tuple[bytes, bytes]]
     key: bytes | None
+    presented: Presented | None = None
     blocks: dict[int, bytes] = field(default_factory=dict)
     admitted: dict[int, Opened] = field(default_factory=dict)
+
+    def key_for(self, takes_bearer: bool) -> bytes | None:
+        """By what the session is known: a token that counts there counts alone."""
+        if self.presented is not None and takes_bearer:
+            return self.presented.key
+        return self.key
+
+    @property
+    def is_hidden(self) -> bool:
+        """Do they hold a token of ours, which no upstream may see?"""
+        return self.presented is not None and self.presented.is_ours
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -87,11 +101,14 @@ class FastLane:
         runtime: Runtime,
         judge: Judge,
         sessions: Sessions,
+        programs: Programs,
         upstreams: Upstreams,
         auth: Auth,
         ledger: Ledger,
     ) -> None:
         self._judge = judge
+        self._limits = programs.limits
+        self._bearers = programs.bearers
         self._sessions = sessions
         self.upstreams = upstreams
         self._auth = auth
@@ -112,6 +129,7 @@ class FastLane:
             if not isinstance(hot, Hot) or hot.peer != visit.peer:
                 request.memo = hot = self._learn(visit)
             visit.target, visit.pairs = hot.target, hot.lines.ours
+            visit.hides_authorization = hot.lines.is_hidden
             if hot.route is not None:
                 return self._forward(connection, visit, hot, hot.route, data, end)
             return hot.is_auth and self._answer_auth(connection, visit, hot)
@@ -127,10 +145,12 @@ class FastLane:
             if request.block is not None:
                 request.block.memo = lines
         visit.target = target = target_through(lines.hop, request.method, request.target)
-        visit.pairs = lines.ours
+        visit.pairs, visit.hides_authorization = lines.ours, lines.is_hidden
         place = self._judge.place(visit)
         # A handshake is no exchange: a tunnel follows.
         route = place if isinstance(place, Route) and not visit.is_handshake else None
+        if route is not None and self._limits.limited(route):
+            route = None  # to be counted, which may have to wait
         return Hot(
             peer=visit.peer,
             target=target,
@@ -151,6 +171,7 @@ class FastLane:
             ours=tuple(pair for pair in visit.pairs if self._names.ours(pair[0])),
             # The memory of a sign-in is to be cleared away: by the slow lane.
             key=None if is_bouncing else self._sessions.key(visit.pairs),
+            presented=self._bearers.presented(visit),
         )
 
     def _forward(
@@ -165,8 +186,10 @@ class FastLane:
         sessions, opened, now = self._sessions, hot.opened, visit.now
         if opened is None or now >= opened.good_until or hot.endings != sessions.endings:
             is_public = route.access is Access.PUBLIC
-            opened = None if is_public else sessions.at_hand(hot.lines.key, now)
-            may_be_nobody = is_public or (route.access is Access.OPTIONAL and not hot.lines.ours)
+            lines = hot.lines
+            opened = None if is_public else sessions.at_hand(lines.key_for(route.bearer), now)
+            is_nameless = not lines.ours and lines.presented is None
+            may_be_nobody = is_public or (route.access is Access.OPTIONAL and is_nameless)
             if opened is None and not may_be_nobody:
                 return False
             is_new = hot.plan is None or opened is not hot.opened
@@ -200,6 +223,8 @@ class FastLane:
         not steady are asked again by whoever asks this.
         """
         lines, number = hot.lines, id(route)  # routes live as long as we do
+        if opened is not None and is_bound_elsewhere(opened.grant, visit.goal.path):
+            return False
         known = opened is not None and lines.admitted.get(number) is opened
         if opened is None or not known or visit.now >= opened.good_until:
             if not self._allowed_now(visit, route, opened):
@@ -223,7 +248,7 @@ class FastLane:
         if request.method != "GET" or request.length or not connection.keep_alive:
             return False
         if opened is None or now >= opened.good_until or hot.endings != sessions.endings:
-            opened = sessions.at_hand(hot.lines.key, now)
+            opened = sessions.at_hand(hot.lines.key_for(True), now)
             if opened is None or not self._admit_auth(visit, hot, opened):
                 return False
             hot.endings = sessions.endings
@@ -246,6 +271,8 @@ class FastLane:
     def _admit_auth(self, visit: Visit, hot: Hot, opened: Opened) -> bool:
         """Ask the rules, as the endpoint does; a session that needs a refresh is not at hand."""
         if not visit.request.http11 or refresh_due(opened.session, visit.now):
+            return False
+        if opened.grant is not None and (opened.grant.kind == "service" or opened.grant.routes):
             return False
         if self._auth.denied(visit, opened) is not None:
             return False
@@ -364,5 +391,7 @@ class Run(Exchange):
             if isinstance(error, Exception):
                 self._lane.ledger.fault(self._visit, error)
             error = ProxyError(Reason.INTERNAL)
+        if self._hot.route is not None:
+            self._visit.errors = self._hot.route.errors
         self._downstream.handed = (self._visit, None if repeat else error)
         self._downstream.go_slow(self._data)

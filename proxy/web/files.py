@@ -56,6 +56,8 @@ def _provider_problems(settings: Settings) -> Iterator[str]:
     for where, provider in zip(places_of(settings), providers_of(settings), strict=True):
         yield from provider_tls_problems(provider, where)
         yield from credential_problems(provider, where)
+    for number, issuer in enumerate(settings.bearer.issuers):
+        yield from authority_problems(f"bearer.issuers.{number}.ca_file", issuer.ca_file)
 
 
 def _redis_problems(redis: Redis) -> Iterator[str]:

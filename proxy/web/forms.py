@@ -21,9 +21,13 @@ Fields = Sequence[tuple[str, str]]
 
 
 async def read_form(
-    visit: Visit, reason: Reason = Reason.BAD_BODY, largest: int = _LARGEST
+    visit: Visit,
+    reason: Reason = Reason.BAD_BODY,
+    largest: int = _LARGEST,
+    most: int = _MOST_FIELDS,
 ) -> Fields:
-    """The fields in the request's body, all of which is read, ``largest`` bytes at most.
+    """The fields in the request's body, all of which is read: ``largest`` bytes and ``most``
+    fields at most.
 
     Raises BadRequest, for ``reason`` where it is no form.
     """
@@ -34,7 +38,7 @@ async def read_form(
         raise BadRequest(reason, f"the body is not {_FORM}")
     try:
         text = data.decode("ascii")
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         raise BadRequest(reason, "the body is not a form") from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
 import select
 from collections.abc import Collection
@@ -17,6 +16,7 @@ from proxy.errors import ProxyError
 from proxy.web.connection import ClientConnection, Stage
 from proxy.web.ledger import Ledger
 from proxy.web.places import Places
+from proxy.web.problems import unread
 from proxy.web.server import Handler, SlowLane, SlowServer
 from proxy.wire.inbound import HeadLimits, HeadReader
 
@@ -114,13 +114,13 @@ class Front:
     def refusal(self, connection: ClientConnection, error: ProxyError) -> bytes:
         """The whole answer to a request that could not be read, as aiohttp's lane words it."""
         request_id = self._ledger.unreadable(connection, error.status, error.reason)
-        body = json.dumps({"error": str(error.reason), "request_id": request_id}).encode()
+        kind, body = unread(error.status, error.reason, request_id)
         lines = (
             f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
             "Server: auth-proxy",
             "Cache-Control: no-store",
             f"X-Request-Id: {request_id}",
-            "Content-Type: application/json; charset=utf-8",
+            f"Content-Type: {kind}",
             f"Content-Length: {len(body)}",
             "Connection: close",
         )

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from proxy.config.programs import Exchange
 from proxy.config.provider import Provider as ProviderSettings
 from proxy.errors import BadRequest, LoginError, ProviderError, Reason
 from proxy.model import Session, Tokens
 from proxy.oidc.attempt import Attempt, Callback, authorization_request, authorization_url
+from proxy.oidc.exchange import Exchanged
 from proxy.oidc.github import (
     PER_PAGE,
     api_url,
@@ -215,6 +217,9 @@ class GitHub:
 
     async def logout_request(self, token: str) -> LogoutRequest:
         raise BadRequest(Reason.LOGOUT_REQUEST_INVALID, "GitHub sends no logout tokens")
+
+    async def exchanged(self, token: str, wanted: Exchange) -> Exchanged:
+        raise ProviderError(Reason.PROVIDER_ERROR, "GitHub exchanges no tokens")
 
     async def revoke(self, tokens: Tokens) -> None:
         """A token that is gone already is no problem."""

@@ -48,10 +48,14 @@ class Hook:
         Raises AccessDenied in the hook's words, or ProxyError(HOOK_FAILED, 500) for a hook that
         raises anything else, is too slow, or returns what cannot be used: then nobody comes in.
         """
-        shown = replace(identity, claims=_readable(identity.claims))
+        try:
+            shown = replace(identity, claims=_readable(identity.claims))
+            readable = _readable(claims)
+        except RecursionError:
+            raise self._failed("the claims are nested too deeply") from None
         more = {"event": event} if self.takes_event else {}
         # A task of its own: a hook that does not stop when it is cancelled holds nobody up.
-        task = asyncio.ensure_future(self._run(shown, _readable(claims), more))
+        task = asyncio.ensure_future(self._run(shown, readable, more))
         task.add_done_callback(_seen)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.timeout)

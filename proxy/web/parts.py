@@ -18,6 +18,7 @@ from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.auth import Auth
 from proxy.web.crew import Crew
+from proxy.web.exchange import Authorizations
 from proxy.web.fast import FastLane
 from proxy.web.judge import Judge
 from proxy.web.ledger import Ledger
@@ -26,6 +27,7 @@ from proxy.web.logout import Logout
 from proxy.web.metrics import Metrics
 from proxy.web.mint import Mint
 from proxy.web.pools import teller
+from proxy.web.programs import Programs, open_programs
 from proxy.web.providers import Providers
 from proxy.web.refresh import Refresher
 from proxy.web.runtime import Runtime, compile_runtime
@@ -44,7 +46,6 @@ class Parts:
 
     runtime: Runtime
     keeping: Keeping
-    clock: Callable[[], float]
     log: Log
     metrics: Metrics
     answers: Answers
@@ -54,6 +55,8 @@ class Parts:
     upstreams: Upstreams
     ledger: Ledger
     judge: Judge
+    programs: Programs
+    world: World
     fast: FastLane
     status: Status
     auth: Auth
@@ -64,13 +67,17 @@ class Parts:
     draining: bool = False
     stopping: bool = False
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Gives Unix seconds."""
+        return self.world.clock
+
 
 def assemble(
     settings: Settings, http: aiohttp.ClientSession, log: Log, world: World, crew: Crew
 ) -> Parts:
     """Wire everything for ``settings``. Raises ConfigError for unusable key files."""
-    runtime = compile_runtime(settings, world.random, crew.made)
-    metrics = crew.metrics
+    runtime, metrics = compile_runtime(settings, world.random, crew.made), crew.metrics
     ledger = _ledger(runtime, log, metrics, world)
     streams = Streams(lambda: ledger.running)
     answers, audit = Answers(runtime), Audit(log, metrics, runtime.extra_claims)
@@ -83,18 +90,15 @@ def assemble(
         providers = open_providers(runtime, http, metrics, world)
         admissions = desk.admissions(http, mint)
         refresher = desk.refresher(providers, admissions)
-    judge, auth = Judge(runtime), Auth(runtime, sessions, refresher, mint, answers, audit)
-    admin = _admin(runtime, keeping.register, audit, world.clock)
-
-    def draining() -> bool:
-        return parts.stopping
-
-    tell = teller(log, metrics)
-    upstreams = Upstreams(runtime, mint, streams, sessions.has_ended, world.clock, tell)
+    programs = open_programs(desk, providers, admissions, http, metrics)
+    judge, admin = Judge(runtime), _admin(runtime, keeping.register, audit, world.clock)
+    auth = Auth(runtime, sessions, programs.identify, refresher, mint, answers, audit)
+    held = Authorizations(providers, world.clock)
+    tell, has_ended = teller(log, metrics), sessions.has_ended
+    upstreams = Upstreams(runtime, mint, held, streams, has_ended, world.clock, tell)
     parts = Parts(
         runtime=runtime,
         keeping=keeping,
-        clock=world.clock,
         log=log,
         metrics=metrics,
         answers=answers,
@@ -104,8 +108,12 @@ def assemble(
         upstreams=upstreams,
         ledger=ledger,
         judge=judge,
-        fast=FastLane(runtime, judge, sessions, upstreams, auth, ledger),
-        status=Status(runtime, keeping.store, providers, answers, metrics, draining, admin),
+        programs=programs,
+        world=world,
+        fast=FastLane(runtime, judge, sessions, programs, upstreams, auth, ledger),
+        status=Status(
+            runtime, keeping.store, providers, answers, metrics, lambda: parts.stopping, admin
+        ),
         auth=auth,
         logout=Logout(runtime, providers, sessions, answers, audit, log, world.token),
         sign_in=desk.sign_in(providers, admissions, auth) if providers and admissions else None,

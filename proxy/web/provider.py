@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from proxy.config.programs import Exchange
 from proxy.config.provider import Provider as ProviderSettings
 from proxy.crypto.jwk import VerificationKeys
 from proxy.errors import BadRequest, LoginError, ProviderError, Reason
@@ -11,10 +13,14 @@ from proxy.model import Session, Tokens
 from proxy.oidc.access_token import verify_access_token
 from proxy.oidc.attempt import Attempt, Callback, authorization_request, authorization_url
 from proxy.oidc.client_auth import TokenRequest
+from proxy.oidc.exchange import Exchanged, exchange_request, read_exchanged
 from proxy.oidc.facts import Claims
+from proxy.oidc.graph import overage
 from proxy.oidc.idtoken import verify_id_token, verify_refreshed
+from proxy.oidc.issuer import is_issuer
 from proxy.oidc.logout_token import LogoutRequest, verify_logout_token
 from proxy.oidc.metadata import Metadata, metadata_url, read_metadata, static_metadata
+from proxy.oidc.person import names_groups
 from proxy.oidc.pushed import carried, is_pushed, push_request, read_pushed
 from proxy.oidc.revocation import revocation_problem, revocation_requests
 from proxy.oidc.tokens import read_tokens, refresh_is_over, refresh_request, token_request
@@ -25,7 +31,8 @@ from proxy.web.calls import Calls, Reply
 from proxy.web.credentials import Credentials
 from proxy.web.graph import Graph
 from proxy.web.keys import Keys, read_json
-from proxy.web.providers import RefreshOver, is_issuer
+from proxy.web.providers import RefreshOver
+from proxy.web.source import Source
 
 _NOTHING: Claims = {}
 
@@ -79,6 +86,11 @@ class Provider:
         if not written or "/.well-known/" in written:
             return None
         return is_issuer(written, issuer)
+
+    def source(self) -> Source:
+        """For whoever judges bearer tokens by the same keys."""
+        proof = self._credentials.proof
+        return Source(self.settings, self._calls, self._keys, self.metadata, proof, self.speaks_for)
 
     async def check(self) -> None:
         """Ask for metadata and keys, and see whether we could sign in: whatever is older than
@@ -181,7 +193,11 @@ class Provider:
             return None
         if userinfo is not None and userinfo.problem:
             return None
-        return await self._all(metadata, tokens, claims, userinfo)
+        told = await self._all(metadata, tokens, claims, userinfo)
+        if tokens.id_token or not names_groups(session.tokens.id_token, self.settings):
+            return told
+        # Those of the ID token may hold still, or not: nobody knows.
+        return replace(told, groups_partial=True)
 
     async def _refreshed_claims(
         self, metadata: Metadata, tokens: Tokens, session: Session
@@ -212,6 +228,8 @@ class Provider:
         if found is not None:
             groups, partial = found.groups, found.is_partial
             notes += [found.note] if found.note else []
+        elif overage(claims) or (userinfo is not None and overage(userinfo.claims)):
+            partial = True  # they are somewhere else, where nobody asks
         return Told(
             issuer=str(claims["iss"]),
             id_token=claims,
@@ -286,6 +304,13 @@ class Provider:
             return await self._keys.using(verify, reason, stranger=True)
         except LoginError as exc:
             raise BadRequest(reason, exc.detail) from exc
+
+    async def exchanged(self, token: str, wanted: Exchange) -> Exchanged:
+        """A person's access token → one for an upstream (RFC 8693). Raises ProviderError."""
+        metadata, proof = await self.metadata(), await self._credentials.proof()
+        request = exchange_request(metadata, self.settings, token, wanted, proof)
+        reply = await self._send("exchange", request)
+        return read_exchanged(reply.status, reply.body, self._clock())
 
     async def revoke(self, tokens: Tokens) -> None:
         """Give the kept tokens back, where the provider takes them (RFC 7009).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from proxy.config.programs import Exchange
 from proxy.config.provider import Provider as ProviderSettings
 from proxy.crypto.jwk import decode_base64url
 from proxy.crypto.jwt import LONGEST_TOKEN
@@ -12,8 +13,7 @@ from proxy.crypto.strict_json import read_object
 from proxy.errors import BadRequest, ProviderError, ProxyError, Reason
 from proxy.model import Identity, Session, Tokens
 from proxy.oidc.attempt import Attempt, Callback
-from proxy.oidc.facts import ClaimRefused
-from proxy.oidc.issuer import TEMPLATE, accepts
+from proxy.oidc.exchange import Exchanged
 from proxy.oidc.logout_token import LogoutRequest
 from proxy.oidc.metadata import Metadata
 from proxy.oidc.told import Told
@@ -83,6 +83,9 @@ class IdentityProvider(Protocol):
     async def logout_request(self, token: str) -> LogoutRequest:
         """What a logout token asks for. Raises BadRequest."""
 
+    async def exchanged(self, token: str, wanted: Exchange) -> Exchanged:
+        """A person's access token → one for an upstream (RFC 8693)."""
+
     async def revoke(self, tokens: Tokens) -> None:
         """Give the kept tokens back, where the provider takes them (RFC 7009)."""
 
@@ -144,18 +147,6 @@ class Providers:
             except ProviderError as exc:
                 fault = exc
         raise fault or refused
-
-
-def is_issuer(known: str, issuer: str) -> bool:
-    """Is it the one that is known, or of a tenant of the known template (Entra)?"""
-    head, mark, tail = known.partition(TEMPLATE)
-    if not mark:
-        return bool(known) and issuer == known
-    tenant = issuer[len(head) : len(issuer) - len(tail)]
-    try:
-        return accepts(known, {"iss": issuer, "tid": tenant}) == issuer
-    except ClaimRefused:
-        return False
 
 
 def _named_issuer(token: str) -> str:

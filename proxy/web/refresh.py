@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from proxy.errors import AccessDenied, LoginError, ProxyError, Reason, StoreError
-from proxy.model import Session, Tokens
+from proxy.model import Identity, Session, Tokens
 from proxy.rules.gate import refresh_due
 from proxy.session.locks import Locks
-from proxy.web.admission import Admissions
+from proxy.web.admission import Admissions, Judged
 from proxy.web.log import Log
 from proxy.web.providers import Providers, RefreshOver
 from proxy.web.runtime import Runtime
@@ -96,6 +96,8 @@ class Refresher:
             # Over, or an answer that cannot be believed (OpenID Connect Core section 12.2).
             self._log.event("info", f"session ended at refresh: {exc}", fields)
             await self._sessions.end(opened, now)
+            if not isinstance(exc, RefreshOver):
+                await self._admissions.forget(session.identity)
             return None
         except ProxyError as exc:  # a fault: of the provider's, or of a hook
             self._log.event("warning", f"refresh failed, session kept: {exc}", fields)
@@ -107,16 +109,17 @@ class Refresher:
     async def _renewed(self, session: Session, now: float) -> Session:
         """The session with what the provider gives and says now. Raises RefreshOver, LoginError,
         AccessDenied; ProxyError for a fault."""
-        idp = self._providers.of(session.identity)
+        idp, kept = self._providers.of(session.identity), session.tokens
         if idp is None:
             raise RefreshOver(Reason.UNKNOWN_PROVIDER, "its provider is not configured any more")
         tokens, told = await idp.refreshed(session)
+        is_used = self._runtime.keeps_access_token
         fresh = replace(
             session,
             tokens=Tokens(
-                id_token=tokens.id_token or session.tokens.id_token,
-                access_token=tokens.access_token if session.tokens.access_token else "",
-                refresh_token=tokens.refresh_token or session.tokens.refresh_token,
+                id_token=tokens.id_token or kept.id_token,
+                access_token=tokens.access_token if kept.access_token or is_used else "",
+                refresh_token=tokens.refresh_token or kept.refresh_token,
                 expires_at=tokens.expires_at,
             ),
             seen_at=now,
@@ -125,26 +128,31 @@ class Refresher:
         if told is None:
             return fresh
         try:
-            judged = await self._admissions.judge(idp, told, now, "refresh")
+            judged = await self._admissions.judge(idp, told, now, "refresh", session.identity)
         except (LoginError, AccessDenied):
             raise
         except ProxyError as exc:  # the hook failed: the tokens are new all the same
             self._log.event("warning", f"refresh, identity kept: {exc}")
             return fresh
         person = self._admissions.known_as(judged.identity, session.identity)
-        every = self._runtime.settings.session.refresh_every
-        return replace(
-            fresh,
-            # An answer without these does not take back what the sign-in proved.
-            identity=replace(
-                person,
-                acr=person.acr or session.identity.acr,
-                amr=person.amr or session.identity.amr,
-                auth_time=person.auth_time or session.identity.auth_time,
-            ),
-            expires_at=judged.end(self._runtime, session.created_at),
-            refresh_at=now + every,
-        )
+        await self._tell_tokens(person, judged, now)
+        settings = self._runtime.settings.session
+        end = judged.end(self._runtime, session.created_at)
+        if settings.end_claim and settings.end_claim not in person.claims:
+            end = min(end, session.expires_at)  # nor the end that it declared
+        refresh_at = self._runtime.refresh_at(fresh.tokens, now)
+        return replace(fresh, identity=person, expires_at=end, refresh_at=refresh_at)
+
+    async def _tell_tokens(self, person: Identity, judged: Judged, now: float) -> None:
+        """What the person's tokens are judged by. What the provider gave must not be lost over it:
+        where it cannot be kept, they go on as they were until the next refresh."""
+        try:
+            if judged.denial is None:
+                await self._admissions.remember(person, now)
+            else:
+                await self._admissions.forget(person)
+        except ProxyError as exc:
+            self._log.event("warning", f"a person's tokens are judged by older facts: {exc}")
 
     async def _keep(self, current: Opened, fresh: Session, stuck: asyncio.Event) -> Opened | None:
         """The provider may have rotated the refresh token: what it gave must not be lost."""

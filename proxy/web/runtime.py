@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from proxy.config.paths import EndpointPaths, callback_paths, endpoint_paths
@@ -22,7 +23,8 @@ from proxy.crypto.jwt import (
 )
 from proxy.crypto.seal import Sealer
 from proxy.errors import ConfigError, LoginError, Reason
-from proxy.model import Identity
+from proxy.model import Identity, Tokens
+from proxy.oidc.issuer import is_issuer
 from proxy.oidc.roles import RoleTable
 from proxy.rules.access import Rules, claim_paths
 from proxy.rules.assertion import Assertion
@@ -30,8 +32,12 @@ from proxy.rules.headers import HeaderPolicy
 from proxy.rules.redirects import Redirects
 from proxy.rules.routes import Endpoint, Routes, compile_routes
 from proxy.rules.target import Trust, public_hosts
+from proxy.rules.template import Template
 from proxy.session.cookies import CookieNames, Jar
 from proxy.web.lists import EmailFiles, paths_of
+
+_REFRESHED_BEFORE: Final = 30.0
+"""Seconds before its end at which an access token is replaced that others are got for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -78,6 +84,34 @@ class Runtime:
         """Our own path that begins a sign-in and comes back to ``return_to``."""
         named = f"&provider={provider}" if provider and self.settings.providers else ""
         return f"{self.paths.start}?rd={quote(return_to, safe='/')}{named}"
+
+    def vouched_for(self, person: Identity) -> bool:
+        """Is the provider that vouched for the person still among several? A single one has its
+        sessions sealed in its name."""
+        if not self.settings.providers:
+            return True
+        found = next((one for one in self.providers if one.name == person.provider), None)
+        if found is None:
+            return False
+        known = found.issuer_url or ""
+        return not known or "/.well-known/" in known or is_issuer(known, person.issuer)
+
+    @property
+    def keeps_access_token(self) -> bool:
+        """Does an upstream get it, or another in exchange?"""
+        return self.settings.headers.access_token or self._exchanges
+
+    @property
+    def _exchanges(self) -> bool:
+        return any(route.authorization == "exchange" for route in self.settings.routes)
+
+    def refresh_at(self, tokens: Tokens, now: float) -> float:
+        """When the provider is asked again: while the access token is good, if it is exchanged."""
+        due = now + self.settings.session.refresh_every
+        if tokens.expires_at is None or not self._exchanges:
+            return due
+        life = tokens.expires_at - now
+        return min(due, now + max(life - _REFRESHED_BEFORE, life / 2))
 
     def session_end(self, person: Identity, begun: float) -> float:
         """The absolute end of a session: the provider may declare a sooner one (R103).
@@ -153,13 +187,10 @@ def compile_runtime(
     return Runtime(
         settings=settings,
         paths=paths,
-        trust=Trust(
-            scheme=settings.public_url.partition(":")[0],
-            hosts=public_hosts(settings.public_url, settings.server.hosts),
-            proxies=settings.server.trusted_proxies,
-            unix=settings.server.trust_unix,
+        trust=_trust(settings),
+        routes=compile_routes(
+            settings, _endpoints(paths, callbacks, takes_bearers(settings)), paths.static, lists
         ),
-        routes=compile_routes(settings, _endpoints(paths, callbacks), paths.static, lists),
         access=Rules.compile(settings.access, lists=lists),
         at_sign_in=Rules.compile(settings.access, lists=lists, of_requests=False),
         kept_claims=_kept_claims(settings),
@@ -179,11 +210,22 @@ def compile_runtime(
     )
 
 
+def _trust(settings: Settings) -> Trust:
+    return Trust(
+        scheme=settings.public_url.partition(":")[0],
+        hosts=public_hosts(settings.public_url, settings.server.hosts),
+        proxies=settings.server.trusted_proxies,
+        unix=settings.server.trust_unix,
+    )
+
+
 def _kept_claims(settings: Settings) -> frozenset[str]:
     """The claims that rules, headers and the end of sessions look at."""
     paths = claim_paths(settings.access, tuple(route.rule for route in settings.routes))
     end = {settings.session.end_claim} - {""}
-    return paths | set(settings.headers.extra.values()) | end
+    filled = {route.authorization_template for route in settings.routes} - {""}
+    templates = (Template.compile(text).claims for text in filled)
+    return paths.union(settings.headers.extra.values(), end, *templates)
 
 
 def _redirects(settings: Settings, paths: EndpointPaths, callbacks: Mapping[str, str]) -> Redirects:
@@ -192,7 +234,7 @@ def _redirects(settings: Settings, paths: EndpointPaths, callbacks: Mapping[str,
         settings.login.redirect_hosts,
         settings.server.prefix,
         frozenset({paths.start, paths.callback, paths.sign_in, paths.sign_out, *callbacks}),
-        pages=frozenset({paths.sessions, paths.debug}),
+        pages=frozenset({paths.sessions, paths.debug, paths.tokens, paths.device}),
     )
 
 
@@ -221,7 +263,21 @@ def _cookie_base(settings: Settings, secure: bool) -> str:
     return "__Host-auth_proxy" if secure and not settings.cookie.domain else "auth_proxy"
 
 
-def _endpoints(paths: EndpointPaths, callbacks: Mapping[str, str]) -> dict[str, Endpoint]:
+def takes_bearers(settings: Settings) -> bool:
+    """Can a program sign in with a token at all?"""
+    bearer, tokens = settings.bearer, settings.tokens
+    others = bearer.audiences or bearer.issuers or bearer.introspect
+    return bool(others or tokens.personal or tokens.terminal or has_tokens(settings))
+
+
+def has_tokens(settings: Settings) -> bool:
+    """Is there a place that keeps tokens of ours? Service tokens need no more."""
+    return bool(settings.redis.url or settings.session.file)
+
+
+def _endpoints(
+    paths: EndpointPaths, callbacks: Mapping[str, str], takes_bearers: bool
+) -> dict[str, Endpoint]:
     return {
         **dict.fromkeys(callbacks, Endpoint.CALLBACK),
         paths.ping: Endpoint.PING,
@@ -238,7 +294,14 @@ def _endpoints(paths: EndpointPaths, callbacks: Mapping[str, str]) -> dict[str, 
         paths.identity: Endpoint.IDENTITY,
         paths.settings: Endpoint.SETTINGS,
         paths.debug: Endpoint.DEBUG,
+        paths.tokens: Endpoint.TOKENS,
+        paths.device: Endpoint.DEVICE,
+        paths.device_authorize: Endpoint.DEVICE_AUTHORIZE,
+        paths.device_token: Endpoint.DEVICE_TOKEN,
+        paths.device_revoke: Endpoint.DEVICE_REVOKE,
+        paths.cli_start: Endpoint.CLI_START,
         paths.jwks: Endpoint.JWKS,
+        **({paths.resource: Endpoint.RESOURCE} if takes_bearers else {}),
     }
 
 

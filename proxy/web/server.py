@@ -11,6 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from proxy.config.settings import Server as ServerSettings
 from proxy.errors import BadRequest, ConfigError, Reason
+from proxy.web.problems import unread
 
 if TYPE_CHECKING:
     from proxy.web.connection import ClientConnection
@@ -98,9 +99,11 @@ class SlowLane(RequestHandler):
         elif exc is not None and status >= 500:
             self.logger.error("unhandled", exc_info=exc)
         request_id = self._refused(self.connection, status, reason)
-        response = web.json_response(
-            {"error": str(reason), "request_id": request_id},
+        kind, body = unread(status, reason, request_id)
+        response = web.Response(
+            body=body,
             status=status,
+            content_type=kind,
             headers={
                 "Server": "auth-proxy",
                 "Cache-Control": "no-store",

@@ -10,7 +10,7 @@ from math import inf
 from weakref import WeakValueDictionary
 
 from proxy.errors import LoginError, Reason, StoreError
-from proxy.model import Session, SetCookie
+from proxy.model import Grant, Session, SetCookie
 from proxy.rules.gate import alive, refresh_due
 from proxy.session.cards import session_tag
 from proxy.session.cookies import join
@@ -20,6 +20,7 @@ from proxy.session.store import Kept
 from proxy.web.lru import Lru
 from proxy.web.runtime import Runtime
 from proxy.web.visit import Visit
+from proxy.wire.http1 import header_block
 
 _CACHED = 4096
 _ENDED = 8192
@@ -42,6 +43,11 @@ class Minted:
     expires_at: int
     renew_at: float
     forward_auth: bytes = b""
+
+    def with_authorization(self, value: bytes, until: float) -> Minted:
+        """The same with another Authorization, good until then."""
+        block = self.block + header_block([(b"Authorization", value)])
+        return replace(self, with_bearer=block, renew_at=min(self.renew_at, until))
 
 
 class Life:
@@ -68,6 +74,8 @@ class Opened:
     asked_again: float
     told: str = ""
     good_until: float = 0.0
+    grant: Grant | None = None
+    """What the bearer token is that stands for a session; None for a browser's."""
     minted: dict[tuple[str, ...], Minted] = field(default_factory=dict)
 
     @property
@@ -156,6 +164,26 @@ class Sessions:
         opened.good_until = min(session.expires_at, due, refresh, opened.asked_again)
         return opened
 
+    def lend(self, key: bytes, session: Session, grant: Grant, until: float) -> Opened:
+        """A session that no cookie holds, in hand under ``key`` until it must be found anew.
+
+        Who was the same a moment ago stays the same: what was minted is used again.
+        """
+        opened = self._opened.get(key)
+        if opened is None or opened.session != session or opened.grant != grant:
+            life = self._lives.get(session.id)
+            if life is None:
+                life = self._lives[session.id] = Life(session.id in self._ended)
+            opened = Opened(Kept(session, ""), session_tag(session.id), key, life, 0.0, grant=grant)
+            self._opened.put(key, opened)
+        opened.asked_again = until
+        return opened
+
+    @property
+    def trust(self) -> float:
+        """Seconds for which what was found on the shelf may be relied on."""
+        return self._trust
+
     async def _open(self, value: str, now: float) -> Opened | None:
         key = _digest(value)
         opened = self._opened.get(key)
@@ -175,7 +203,7 @@ class Sessions:
         """What the store has behind ``value``, unless it has been ended."""
         trust, endings = self._trust, self.endings
         kept = await self._keeping.store.load(value, now)
-        if kept is None:
+        if kept is None or not self._runtime.vouched_for(kept.session.identity):
             return None
         if await self._keeping.endings.is_over(kept.session, now):
             if not self.has_ended(kept.session.id):  # nobody told us

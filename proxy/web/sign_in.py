@@ -20,7 +20,7 @@ from proxy.web.mint import Mint
 from proxy.web.provider import Provider
 from proxy.web.providers import IdentityProvider, Providers
 from proxy.web.refresh import Refresher
-from proxy.web.runtime import Runtime
+from proxy.web.runtime import Runtime, has_tokens
 from proxy.web.sessions import Sessions
 from proxy.web.world import World
 
@@ -61,7 +61,9 @@ class Desk:
             provisioner = Provisioner(
                 self.runtime, self.keeping, http, mint, self.log, clock, token
             )
-        return Admissions(self.runtime, hook, provisioner)
+        wanted = settings.tokens.personal or settings.tokens.terminal
+        people = self.keeping.people if wanted and has_tokens(settings) else None
+        return Admissions(self.runtime, hook, provisioner, people)
 
     def refresher(self, providers: Providers, admissions: Admissions) -> Refresher:
         locks, clock = self.keeping.locks, self.world.clock

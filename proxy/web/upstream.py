@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from proxy.errors import BadRequest, Reason
+from proxy.errors import BadRequest, ProxyError, Reason
 from proxy.model import Kind
 from proxy.rules.headers import Header, forwarded
 from proxy.rules.routes import Route
 from proxy.session.cookies import write
 from proxy.web.client import Sent, connection_of, read_body
+from proxy.web.exchange import Authorizations
 from proxy.web.mint import Mint
 from proxy.web.pools import Pools, own_url
 from proxy.web.runtime import Runtime
@@ -72,6 +73,7 @@ class Upstreams:
         self,
         runtime: Runtime,
         mint: Mint,
+        authorizations: Authorizations,
         streams: Streams,
         has_ended: Callable[[str], bool],
         clock: Callable[[], float],
@@ -79,6 +81,7 @@ class Upstreams:
     ) -> None:
         self._runtime = runtime
         self._mint = mint
+        self._authorizations = authorizations
         self._streams = streams
         self._has_ended = has_ended
         self._clock = clock
@@ -98,14 +101,26 @@ class Upstreams:
         """The client's header lines as the upstream gets them, whatever the path."""
         headers, target, trust = visit.request.headers, visit.goal, self._runtime.trust
         authorization = "keep" if visit.passthrough else route.authorization
+        if visit.hides_authorization and authorization == "keep":
+            authorization = "strip"
         known = forwarded(target, headers, visit.peer, trust.trusts(visit.peer))
         host = target.host.encode() if route.preserve_host else self._pools.get(route.upstream)[2]
         kept = self._runtime.headers.outgoing(headers, authorization, known)
         return header_block([(b"Host", host), *kept])
 
     def minted(self, opened: Opened, route: Route, now: float) -> Minted:
-        """What says on this route who it is."""
-        return self._mint.identity(opened, route.audience, now)
+        """What says on this route who it is.
+
+        Raises ProxyError where that cannot be said: the session is ending, or Authorization is
+        the person's own there and not at hand.
+        """
+        minted = self._mint.identity(opened, route.audience, now)
+        if not route.brings_own:
+            return minted
+        held = self._authorizations.at_hand(route, opened, now)
+        if held is None:
+            raise ProxyError(Reason.EXCHANGE_FAILED, "the token is not at hand", status=503)
+        return minted.with_authorization(held.value, held.until)
 
     def before(self, plan: Plan) -> bytes:
         """The upstream's head, up to the request id."""
@@ -115,7 +130,8 @@ class Upstreams:
         """What follows the request id, but for framing and the empty line."""
         if minted is None:
             return b"\r\n"
-        return b"\r\n" + (minted.with_bearer if route.authorization == "replace" else minted.block)
+        brings = route.authorization == "replace" or route.brings_own
+        return b"\r\n" + (minted.with_bearer if brings else minted.block)
 
     def returned(self, head: ResponseHead, route: Route | None) -> Returned:
         """The first line and the upstream's header lines as the client gets them; remembered."""
@@ -143,8 +159,10 @@ class Upstreams:
         """Forward, with ``opened``'s identity or with none; streams both ways.
 
         Raises UpstreamError while nothing has been answered yet, BadRequest for a body that
-        is too large or broken.
+        is too large or broken, ProxyError where the route's Authorization is not to be had.
         """
+        if opened is not None and route.brings_own:
+            await self._bring(visit, route, opened)
         to, connection = self._prepare(visit, route, opened), connection_of(visit)
         if visit.goal.kind is Kind.WEBSOCKET:
             return await self._websocket(visit, opened, to)
@@ -160,6 +178,12 @@ class Upstreams:
                 connection.abort()
             raise
         return self._sent(visit, done)
+
+    async def _bring(self, visit: Visit, route: Route, opened: Opened) -> None:
+        """Have the person's own Authorization at hand."""
+        await self._authorizations.authorization(route, opened, visit.now)
+        if self._has_ended(opened.session.id):
+            raise ProxyError(Reason.NO_SESSION, "the session has ended meanwhile", status=401)
 
     def _sent(self, visit: Visit, done: Exchanged) -> web.StreamResponse:
         visit.sent = done.sent
@@ -219,6 +243,7 @@ class Upstreams:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._authorizations.close()
         await self._pools.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -29,6 +30,14 @@ class Visit:
     reason: Reason | None = None
     sent: int = 0
     passthrough: bool = False
+    hides_authorization: bool = False
+    """Authorization holds a token of ours, which is no upstream's business."""
+    bearer_error: str = ""
+    """What is wrong with its token, in the words of RFC 6750 section 3.1."""
+    missing_scope: str = ""
+    retry_after: int = 0
+    errors: str = "auto"
+    """How a program is told of errors: as the route's option says."""
     stream: web.BaseRequest | None = None
     told: str = ""
 
@@ -61,6 +70,11 @@ class Visit:
         for name, value in self.request.headers:
             fields.setdefault(name.lower(), []).append(value.decode("latin-1"))
         return read_kind(self.request.method, fields)
+
+    def as_program(self) -> None:
+        """It came with a token: whatever it looks like, no page and no redirect is for it."""
+        if self.kind is Kind.NAVIGATION:
+            self.target = replace(self.goal, kind=Kind.PROGRAM)
 
     @property
     def is_handshake(self) -> bool:

@@ -16,13 +16,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_lists_the_commands_of_an_operator(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    for name in ("serve", "demo", "check", "keys", "sessions", "urls", "healthcheck"):
+    names = ("serve", "demo", "check", "keys", "sessions", "urls", "healthcheck", "login", "logout")
+    for name in names:
         assert f"\n    {name}" in out
     assert "generate" not in out
 
 
 @pytest.mark.parametrize(
-    "name", ["serve", "demo", "check", "keys", "sessions", "urls", "healthcheck", "generate"]
+    "name",
+    [
+        *("serve", "demo", "check", "keys", "sessions", "urls", "healthcheck", "generate"),
+        *("login", "token", "logout", "credential-helper"),
+    ],
 )
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0

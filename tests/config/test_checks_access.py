@@ -30,13 +30,26 @@ def reported(flags: Mapping[str, str], text: str = MINIMAL) -> str:
             "is not a regular expression: missing )",
             id="half an expression",
         ),
+        pytest.param(
+            "claims: [{claim: a, matches: '([a-z]+-?)+'}]", "claims.0.matches",
+            "repeats what is repeated", id="an expression that takes for ever",
+        ),
         pytest.param("networks: [10.0.0.1/8]", "networks.0", "is not a network", id="host bits"),
         pytest.param("max_age: -1s", "max_age", "is not a duration", id="an age below 0"),
         pytest.param("providers: [okta]", "providers", "'okta' is the name of no", id="provider"),
         pytest.param("roles: [boss]", "roles", "'boss' is the name of no role", id="role"),
         pytest.param("any: [{}]", "any.0", "says nothing", id="an empty rule"),
         pytest.param("all: [{name: a, remedy: b}]", "all.0", "says nothing", id="only words"),
-        pytest.param("not: [{groups: {any: []}}]", "not.0", "says nothing", id="no groups"),
+        pytest.param("not: [{methods: []}]", "not.0.methods", "is empty", id="no methods"),
+        pytest.param("groups: {any: []}", "groups.any", "is empty", id="groups of nobody"),
+        pytest.param("groups: {all: ','}", "groups.all", "is empty", id="only a comma"),
+        pytest.param("emails: []", "emails", "is empty", id="addresses of nobody"),
+        pytest.param("emails_file: ''", "emails_file", "is empty", id="no file"),
+        pytest.param("any: []", "any", "is empty", id="none of no rules"),
+        pytest.param("not: []", "not", "is empty", id="not even a rule"),
+        pytest.param(
+            "claims: [{claim: a, present: true, in: []}]", "claims.0.in", "is empty", id="in none"
+        ),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -74,9 +87,10 @@ def test_conditions_are_checked_with_their_place(
         pytest.param({"access.emails": "jean.dupont@example.org"}, id="an address"),
         pytest.param({"access.methods": "GET,M-SEARCH"}, id="methods, for all routes"),
         pytest.param({"access.claims": "[{claim: a, matches: 'b+'}]"}, id="an expression"),
+        pytest.param({"access.claims": "[{claim: a, matches: '(?:b++-?)+c*'}]"}, id="++ in +"),
+        pytest.param({"access.claims": "[{claim: a, matches: '((?>b+)|c{2,5})*'}]"}, id="atomic"),
         pytest.param({"access.not": "{claims: [{claim: a, present: true}]}"}, id="one under not"),
         pytest.param({"access.any": "[{groups: {any: [a]}}, {networks: [10.0.0.0/8]}]"}, id="or"),
-        pytest.param({"access.any": "[]"}, id="no rules"),
         pytest.param({"access.providers": "default"}, id="the one provider"),
         pytest.param({"provider.name": "ours", "access.providers": "ours"}, id="by its name"),
         pytest.param({"access.roles": "boss"}, id="any role, without a table of them"),
@@ -153,3 +167,18 @@ def test_a_wrong_route_hides_no_problem_about_people() -> None:
 def test_a_condition_that_cannot_be_read_does_not_make_its_rule_empty() -> None:
     [problem] = problems_of(f"{MINIMAL}access:\n  any:\n    - max_age: soon\n")
     assert "access.any.0.max_age: 'soon'" in problem
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        pytest.param("providers: [nobody]", "'nobody' is the name of no provider", id="unknown"),
+        pytest.param("subjects: [s1]", "'s1' is not issuer#sub", id="anybody's id"),
+        pytest.param("subjects: ['s1#2']", "'s1#2' is not issuer#sub", id="no issuer"),
+        pytest.param("subjects: ['https://id.example#s1']", "", id="issuer and sub"),
+    ],
+)
+def test_roles_with_several_providers(role: str, words: str) -> None:
+    found = reported({"roles": f"[{{name: a, {role}}}]"}, SEVERAL)
+    assert (words in found) if words else ("roles" not in found)
+    assert "subjects" not in reported({"roles": "[{name: a, subjects: [s1]}]"})

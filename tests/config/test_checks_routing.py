@@ -143,3 +143,81 @@ def test_a_public_route_cannot_have_a_rule() -> None:
 
 def test_a_jwt_needs_an_audience() -> None:
     assert "identity.audience: " in reported({"identity.audience": "[]"})
+
+
+REFRESHED = {"session.refresh_every": "30m"}
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        pytest.param("authorization: template", "authorization_template: goes with", id="no text"),
+        pytest.param(
+            "authorization_template: 'Bearer {a}'", "authorization_template: goes with", id="unused"
+        ),
+        pytest.param(
+            "authorization: template, authorization_template: 'Bearer {a'",
+            "authorization_template: has a brace without its other half",
+            id="an open brace",
+        ),
+        pytest.param(
+            "authorization: template, authorization_template: Bearer secret",
+            "authorization_template: needs a claim",
+            id="the same for everybody",
+        ),
+        pytest.param("authorization: exchange", "exchange: an audience or a", id="for nobody"),
+        pytest.param("exchange: {audience: api}", "exchange: an audience or a", id="not exchanged"),
+        pytest.param(
+            "authorization: exchange, exchange: {scope: read}", "exchange: an audience", id="scope"
+        ),
+        pytest.param(
+            "authorization: exchange, exchange: {resource: api}",
+            "exchange.resource: must be a whole URL",
+            id="a resource that is no URL",
+        ),
+        pytest.param(
+            "authorization: exchange, exchange: {resource: 'https://api/#x'}",
+            "exchange.resource: must be a whole URL",
+            id="a resource with a fragment",
+        ),
+        pytest.param(
+            "authorization: exchange, exchange: {audience: 'clé'}",
+            "exchange.audience: may hold visible ASCII",
+            id="an audience that is not ASCII",
+        ),
+        pytest.param(
+            "access: public, authorization: exchange, exchange: {audience: api}",
+            "authorization: a public route knows nobody",
+            id="exchange on a public route",
+        ),
+        pytest.param(
+            "access: public, authorization: template, authorization_template: '{a}'",
+            "authorization: a public route knows nobody",
+            id="a template on a public route",
+        ),
+    ],
+)
+def test_what_a_route_puts_in_place_of_authorization(route: str, expected: str) -> None:
+    found = reported({"routes": f"[{{path: /a, {route}}}]", **REFRESHED})
+    assert f"routes.0.{expected}" in found
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "authorization: template, authorization_template: 'Bearer {a}'",
+        "authorization: exchange, exchange: {audience: api, scope: read write}",
+        "authorization: exchange, exchange: {resource: 'https://api.example.org/'}",
+        "authorization: exchange, exchange: {resource: 'urn:example:api'}",
+    ],
+)
+def test_what_it_may_put_there(route: str) -> None:
+    assert reported({"routes": f"[{{path: /a, {route}}}]", **REFRESHED}) == ""
+
+
+def test_what_an_exchange_needs() -> None:
+    routes = "[{path: /a, authorization: exchange, exchange: {audience: api}}]"
+    assert "session.refresh_every: is needed for" in reported({"routes": routes})
+    github = MINIMAL.replace("issuer_url: https://idp.example.org/", "preset: github")
+    found = reported({"routes": routes, **REFRESHED}, github)
+    assert "routes.0.authorization: GitHub exchanges no tokens" in found

@@ -33,8 +33,8 @@ def read(key: str, value: object) -> tuple[object, list[tuple[str, str]]]:
         pytest.param(
             "access.any",
             [{"any": [{"emails": None, "name": "x"}], "not": {"roles": None}}],
-            [{"any": [{"name": "x"}], "not": {}}],
-            id="empty deep below",
+            [{"any": [{"emails": [], "name": "x"}], "not": {"roles": []}}],
+            id="conditions without a value, which are nobody's",
         ),
         pytest.param(
             "providers", [{"claims": None, "entra": {"tenant": None}}], [{"entra": {}}], id="groups"

@@ -366,3 +366,23 @@ def test_hooks_are_looked_for_beside_the_file() -> None:
     assert folder("/etc/auth-proxy/proxy.cfg") == "/etc/auth-proxy"
     assert folder("proxy.cfg") == "."
     assert folder("/etc/proxy.cfg", "  folder: /srv/hooks\n") == "/srv/hooks"
+
+
+@pytest.mark.parametrize(
+    ("more", "option"),
+    [
+        pytest.param("access:\n  groups:\n", "access.groups.any", id="groups"),
+        pytest.param("access:\n  emails:\n", "access.emails", id="emails"),
+        pytest.param("access:\n  roles: ${NOBODY:-}\n", "access.roles", id="an empty reference"),
+        pytest.param("access:\n  any:\n    - roles:\n", "access.any.0.roles", id="in a rule"),
+        pytest.param(
+            "routes:\n  - path: /a\n    rule:\n      groups:\n",
+            "routes.0.rule.groups.any",
+            id="of a route",
+        ),
+    ],
+)
+def test_a_condition_without_a_value_lets_nobody_in(more: str, option: str) -> None:
+    """Were it taken for not written, it would let everybody in."""
+    [problem] = problems_of(MINIMAL + more)
+    assert f"{option}: is empty" in problem

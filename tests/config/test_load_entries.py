@@ -169,6 +169,7 @@ _TREES = st.recursive(
 def test_whatever_is_written_is_read_or_told_and_no_secret_is_shown(key: str, tree: object) -> None:
     text = json.dumps({"public_url": "https://app.example.org", key: tree})
     found = draft(Sources("proxy.cfg", text, {}, {}), lambda path: _SECRET)
-    if f'"client_secret": "{_SECRET}"' in text:
+    # Where it is a secret and nothing else: as the value of a choice it is shown as a mistake.
+    if text.count(_SECRET) == text.count(f'"client_secret": "{_SECRET}"') > 0:
         assert _SECRET not in "".join(found.problems)
     assert found.settings.public_url == "https://app.example.org"

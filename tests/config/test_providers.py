@@ -6,7 +6,8 @@ import pytest
 
 from proxy.config.person import Claims
 from proxy.config.provider import Provider
-from proxy.config.providers import names_of, places_of, providers_of, resolved
+from proxy.config.providers import issuers_of, names_of, places_of, providers_of, resolved
+from proxy.config.settings import Settings
 from tests.config.configurations import MINIMAL, SEVERAL, load_text
 
 TENANT = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
@@ -138,3 +139,28 @@ def test_what_operators_write_is_no_template(text: str) -> None:
     assert (provider.client_id, provider.label, provider.scope) == (text, text, f"openid {text}")
     assert (provider.claims.user, provider.claims.name) == (text, (text,))
     assert provider.claims.roles[1] == f"resource_access.{text}.roles"
+
+
+def test_an_issuer_is_as_a_provider_that_nobody_signs_in_to() -> None:
+    issuer = {
+        "name": "ci",
+        "issuer_url": "https://ci.example.org",
+        "audiences": ["api"],
+        "algorithms": ["ES256"],
+        "claims": {"groups": ["teams"]},
+        "clock_skew": "5s",
+        "ca_file": "/ca.pem",
+    }
+    settings = Settings.model_validate(
+        {
+            "public_url": "https://app.example.org",
+            "claims": {"user": "email", "groups": ["roles"]},
+            "bearer": {"issuers": [issuer]},
+        }
+    )
+    (found,) = issuers_of(settings)
+    assert (found.name, found.issuer_url) == ("ci", "https://ci.example.org")
+    assert found.id_token_algorithms == ("ES256",)
+    assert (found.claims.user, found.claims.groups) == ("email", ("teams",))
+    assert (found.clock_skew, found.ca_file) == (5, "/ca.pem")
+    assert found.token_auth_method == "client_secret_basic"

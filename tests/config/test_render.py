@@ -32,10 +32,17 @@ def test_the_example_names_every_variable_that_it_needs() -> None:
 def test_the_example_shows_the_defaults() -> None:
     """With every option uncommented it still loads, and means the same."""
     whole = re.sub(r"(?m)^( *)#(?=[a-z_]+:| {2,})", r"\1", example())
+    # A condition without a value is refused: whoever uncomments one has to say who.
+    head, access, tail = re.split(r"(?m)^(access:\n(?:[ #\n].*\n|\n)+)", whole, maxsplit=1)
+    conditions = "email_domains|emails|groups|any|all|not|roles|providers|acr_values|amr"
+    empty = rf"(?m)^ +(?:{conditions}|methods|networks|emails_file):\n"
+    whole = head + re.sub(empty, "", access) + tail
     settings = load_text(whole, ENVIRON)
     plain = load_text(example(), ENVIRON)
     access = settings.access.model_copy(update={"claims": ()})
-    same = settings.model_copy(update={"routes": (), "roles": (), "access": access})
+    cleared = {"routes": (), "roles": (), "limits": (), "access": access}
+    cleared["bearer"] = settings.bearer.model_copy(update={"issuers": ()})
+    same = settings.model_copy(update=cleared)
     assert same == plain
     assert settings.routes[0].path == "/api/*"
     assert settings.access.claims[0].any_of == ("member",)
@@ -88,8 +95,8 @@ def test_what_the_page_shows_as_a_section_is_not_shown_again() -> None:
 
 def test_the_example_shows_no_rule_in_a_rule_and_no_provider_twice() -> None:
     text = example()
-    assert text.count("client_id:") == 1
-    assert {"  #any: []", "  #all: []", "  #not: []", "#providers: []"} <= set(text.splitlines())
+    assert text.count("client_id:") == 2  # the provider's, and an issuer's
+    assert {"  #any:", "  #all:", "  #not:", "#providers:"} <= set(text.splitlines())
 
 
 def test_the_schema_has_rules_in_rules_and_one_without_a_list() -> None:

@@ -69,7 +69,7 @@ def test_the_options_of_routes_are_named_as_they_are_declared() -> None:
 def test_commands_exist(page: Path) -> None:
     _, names = _parser()
     text = page.read_text(encoding="utf-8")
-    given = set(re.findall(r"(?:^|`|: )auth-proxy ([a-z]+)\b", text, re.M))
+    given = set(re.findall(r"(?:^|`|: )auth-proxy ([a-z-]+)\b", text, re.M))
     assert given - names - {"stands", "is", "adds"} == set()
     targets = set(re.findall(r"^make ([.\w-]+)|`make ([.\w-]+)`", text, re.M))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

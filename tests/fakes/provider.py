@@ -24,6 +24,7 @@ from proxy.demo.people import ALICE, BOB, MALLORY, Client, User
 from proxy.demo.provider import PROVIDER, ProviderConfig, create_provider
 from proxy.demo.state import Provider
 from tests.fakes import misbehaviour, proconnect, pushing
+from tests.fakes.exchanging import Exchanging
 from tests.fakes.signing_out import logout_token, revoke
 from tests.fakes.switchable import Switchable
 
@@ -78,6 +79,7 @@ class FakeProvider:
         self._clock = clock
         self.calls: Counter[str] = Counter()
         self.requests: list[Recorded] = []
+        self.exchanging = Exchanging()
         self.provider: Provider
         self._runner: web.AppRunner
         self._browser: aiohttp.ClientSession
@@ -91,6 +93,7 @@ class FakeProvider:
         app = create_provider(self._config, self._clock, self.behaviour)
         self.provider = app[PROVIDER]
         app.middlewares.append(self._record)
+        app.middlewares.append(self.exchanging.middleware)
         app.middlewares.append(pushing.unpack)
         app[pushing.KEPT] = {}
         app.router.add_post(self.provider.path("/par"), pushing.push)

@@ -147,7 +147,8 @@ def guarded(folder: Path, prefix: str = "auth-proxy:") -> Iterator[Server]:
     """Only ``USER`` may come in, and do only what docs say that it must be allowed to."""
     rights = (
         f"user {USER} on >{PASSWORD} resetkeys ~{prefix}* resetchannels &{prefix}* -@all "
-        "+get +set +del +exists +eval +type +zadd +zrem +zrange +pttl +pexpire +scan +ping "
+        "+get +set +del +exists +eval +type +zadd +zrem +zrange +zscore +zcard "
+        "+zremrangebyscore +incrby +time +pttl +pexpire +scan +ping "
         "+publish +subscribe +select +role"
     )
     one = server(folder / "guarded", free_ports(1)[0], "user default on >other ~* &* +@all", rights)

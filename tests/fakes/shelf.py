@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from proxy.errors import Reason, StoreError
-from proxy.session.shelf import Heard, Only
+from proxy.session.shelf import Heard, Only, Share
 
 
 @dataclass
@@ -90,6 +91,40 @@ class MemoryShelf:
         if self._value(key) != value:
             return False
         del self._things[key]
+        return True
+
+    async def count(self, key: str, by: int, until: float) -> int:
+        await self._reach()
+        return self._count(key, by, until)
+
+    async def take(self, *shares: Share) -> list[bool]:
+        await self._reach()
+        return [self._take(share) for share in shares]
+
+    def _count(self, key: str, by: int, until: float, most: float = math.inf) -> int:
+        thing = self._living(key)
+        had = thing.value if thing is not None else None
+        if thing is None or had is None or not re.fullmatch(rb"-?[0-9]{1,18}", had):
+            thing, had = _Thing(until), b"0"
+        total = int(had) + by
+        if total <= most:
+            thing.value = b"%d" % total
+            self._things[key] = thing
+        return total
+
+    def _take(self, share: Share) -> bool:
+        if not share.holder:
+            return self._count(share.key, 1, share.until, share.most) <= share.most
+        thing = self._living(share.key)
+        if thing is None or thing.value is not None:
+            thing = _Thing(share.until)
+        now = self._clock()
+        thing.members = {name: end for name, end in thing.members.items() if end > now}
+        if share.holder not in thing.members and len(thing.members) >= share.most:
+            return False
+        thing.members[share.holder] = share.until
+        thing.until = max(thing.until, share.until)
+        self._things[share.key] = thing
         return True
 
     async def add(self, key: str, member: str, score: float, until: float) -> None:

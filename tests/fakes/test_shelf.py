@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from proxy.errors import Reason, StoreError
+from proxy.session.shelf import Share
 from tests.fakes.shelf import MemoryShelf
 from tests.session.shelf_contract import FakeTime, ShelfContract, every, listening
 
@@ -36,6 +37,8 @@ async def test_a_shelf_that_is_down_says_so_every_time() -> None:
         shelf.swap("key", b"1", b"2", time() + 1),
         shelf.drop("key"),
         shelf.drop_if("key", b"1"),
+        shelf.count("counter", 1, time() + 1),
+        shelf.take(Share("counter", 1, time() + 1)),
         shelf.add("set", "a", 1, time() + 1),
         shelf.remove("set", "a"),
         shelf.members("set"),

@@ -8,8 +8,10 @@ from proxy.errors import ProviderError, Reason
 from proxy.oidc.metadata import (
     Incomplete,
     Metadata,
+    issuer_metadata,
     metadata_url,
     pkce_used,
+    read_issuer,
     read_metadata,
     static_metadata,
 )
@@ -374,3 +376,36 @@ def test_all_that_is_missing_is_named(
     with pytest.raises(Incomplete) as error:
         read_metadata(DOCUMENT | changes, provider(**options))
     assert error.value.missing == missing
+
+
+@pytest.mark.parametrize("more", [{}, {"authorization_endpoint": 7, "token_endpoint": "http://x"}])
+def test_of_one_whose_tokens_alone_count_little_is_read(more: dict[str, object]) -> None:
+    document = {
+        "issuer": ISSUER,
+        "jwks_uri": f"{ISSUER}/keys",
+        "introspection_endpoint": f"{ISSUER}/introspect",
+        "id_token_signing_alg_values_supported": ["HS256"],  # not of access tokens
+        **more,
+    }
+    found = read_issuer(document, provider())
+    assert (found.issuer, found.jwks_uri) == (ISSUER, f"{ISSUER}/keys")
+    assert found.introspection_endpoint == f"{ISSUER}/introspect"
+    assert found.id_token_algorithms == provider().id_token_algorithms
+    assert (found.authorization_endpoint, found.token_endpoint) == ("", "")
+    told = provider(jwks_uri="https://keys.example.org/")
+    assert read_issuer(document, told).jwks_uri == "https://keys.example.org/"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, [], {}, {"issuer": f"{ISSUER}/"}, {"issuer": ISSUER, "jwks_uri": "http://k.example"}],
+)
+def test_of_such_a_one_the_issuer_is_compared_too(document: object) -> None:
+    with pytest.raises(ProviderError):
+        read_issuer(document, provider())
+
+
+def test_what_the_settings_say_of_it_is_checked_as_well() -> None:
+    assert issuer_metadata(provider(), f"{ISSUER}/keys").jwks_uri == f"{ISSUER}/keys"
+    with pytest.raises(ProviderError):
+        issuer_metadata(provider(), "http://k.example")

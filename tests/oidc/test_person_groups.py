@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from proxy.config.person import Role
+from proxy.config.provider import Provider
+from proxy.crypto.jwk import encode_base64url
 from proxy.errors import LoginError, Reason
 from proxy.model import MOST_GROUPS
-from proxy.oidc.person import Person
+from proxy.oidc.person import Person, names_groups
 from proxy.oidc.roles import RoleTable
 from proxy.oidc.userinfo import Userinfo
 from tests.oidc.acts import Changes, who
@@ -130,8 +133,9 @@ def test_groups_beyond_the_limit_are_cut_and_roles_are_not() -> None:
     assert found.identity.role == "admin"
     assert found.notes == ("1001 groups: 1000 are kept",)
     assert found.identity.groups_partial
-    whole = _who({"groups": list(map(str, range(MOST_GROUPS)))})
-    assert (whole.notes, whole.identity.groups_partial) == ((), False)
+    for number, partial in ((MOST_GROUPS, True), (MOST_GROUPS - 1, False)):
+        whole = _who({"groups": list(map(str, range(number)))})
+        assert (whole.notes, whole.identity.groups_partial) == ((), partial)
 
 
 @pytest.mark.parametrize(
@@ -183,3 +187,22 @@ def test_r073_unknown_roles_are_noted_once_and_short() -> None:
     found = _who({"role": ["x" * 100, "é", "viewer"]})
     assert found.notes == (f"not among roles: '{'x' * 79}, '\\xe9'",)
     assert found.identity.roles == ("viewer",)
+
+
+@pytest.mark.parametrize(
+    ("claims", "source", "expected"),
+    [
+        pytest.param({"groups": ["a"]}, "merge", True, id="groups"),
+        pytest.param({"role": "a"}, "merge", True, id="roles"),
+        pytest.param({"_claim_names": {"groups": "s"}}, "merge", True, id="groups elsewhere"),
+        pytest.param({"sub": "s"}, "merge", False, id="neither"),
+        pytest.param({"groups": ["a"]}, "userinfo", False, id="does not count"),
+        pytest.param(None, "merge", True, id="nobody knows"),
+    ],
+)
+def test_whether_a_kept_id_token_may_have_told_of_groups(
+    claims: dict[str, object] | None, source: str, expected: bool
+) -> None:
+    body = encode_base64url(json.dumps(claims).encode()) if claims else ""
+    provider = Provider.model_validate({"claims_source": source})
+    assert names_groups(f"e30.{body}.x", provider) is expected

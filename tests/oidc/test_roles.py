@@ -167,3 +167,13 @@ def test_the_order_of_groups_does_not_matter(groups: list[str]) -> None:
     role, roles, _ = _of(default="none", groups=tuple(groups))
     assert (role, roles) == _of(default="none", groups=tuple(sorted(groups)))[:2]
     assert roles[0] == role
+
+
+def test_a_role_may_be_of_some_providers_alone() -> None:
+    """Whatever gives it: a group, an id or a claim of another provider's is only a name."""
+    role = Role(name="admin", groups=("admins",), subjects=("me",), providers=("staff",))
+    table = RoleTable.compile((role,), "none")
+    given: tuple[tuple[str, ...], tuple[str, ...]] = (("admin",), ("admins",))
+    for provider, expected in (("staff", "admin"), ("guests", "none"), ("", "none")):
+        assert table.roles_of(*given, "", None, "me", ISSUER, provider)[0] == expected
+        assert table.roles_of(("admin",), (), "", None, "x", ISSUER, provider)[0] == expected

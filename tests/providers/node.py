@@ -78,7 +78,8 @@ class NodeConfig:
     Core section 5.4); without it the ID token carries the claims as well. ``ttl`` holds seconds
     by oidc-provider's own names, such as ``AccessToken``. ``client_keys`` are the client's public
     JWKs; ``pushed`` is off, offered or required. ``tls`` holds PEM texts (key, cert, and ca of
-    client certificates); ``client_name`` is the DNS name in the client's.
+    client certificates); ``client_name`` is the DNS name in the client's. ``resource`` (audience,
+    scope, format jwt or opaque, algorithm) is what access tokens may be asked for (RFC 8707).
     """
 
     redirect_uris: tuple[str, ...]
@@ -97,6 +98,7 @@ class NodeConfig:
     pushed: str = "offered"
     tls: Mapping[str, str] | None = None
     client_name: str = ""
+    resource: Mapping[str, str] | None = None
 
     def as_json(self, port: int) -> str:
         return json.dumps(
@@ -119,6 +121,7 @@ class NodeConfig:
                 "pushed": self.pushed,
                 "tls": dict(self.tls) if self.tls else None,
                 "clientName": self.client_name,
+                "resource": dict(self.resource) if self.resource else None,
             }
         )
 

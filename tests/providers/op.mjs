@@ -31,6 +31,7 @@ if (!secretless.includes(options.tokenAuthMethod)) client.client_secret = option
 if (options.clientKeys) client.jwks = { keys: options.clientKeys };
 if (options.clientName) client.tls_client_auth_san_dns = options.clientName;
 if (options.userinfoAlgorithm) client.userinfo_signed_response_alg = options.userinfoAlgorithm;
+if (options.resource) client.grant_types.push('client_credentials');
 if (options.backchannelLogoutUri) {
   client.backchannel_logout_uri = options.backchannelLogoutUri;
   client.backchannel_logout_session_required = true;
@@ -89,6 +90,17 @@ const configuration = {
   // Its own fetch refuses private addresses, but the back-channel goes to this machine.
   fetch: (url, { dispatcher, ...init }) => fetch(url, init),
 };
+if (options.resource) {
+  const { audience, format, scope, algorithm } = options.resource;
+  configuration.features.clientCredentials = { enabled: true };
+  configuration.features.resourceIndicators = {
+    enabled: true,
+    useGrantedResource: () => true,
+    getResourceServerInfo: () => ({
+      scope, audience, accessTokenFormat: format, jwt: { sign: { alg: algorithm } },
+    }),
+  };
+}
 if (options.skipConsent) configuration.loadExistingGrant = grantEverything;
 
 async function grantEverything(ctx) {
@@ -97,6 +109,7 @@ async function grantEverything(ctx) {
   if (known) return provider.Grant.find(known);
   const grant = new provider.Grant({ accountId: session.accountId, clientId });
   grant.addOIDCScope(params.scope);
+  if (params.resource) grant.addResourceScope(params.resource, params.scope);
   await grant.save();
   return grant;
 }

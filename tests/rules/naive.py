@@ -31,6 +31,9 @@ class Listed:
     def addresses(self, path: str) -> frozenset[str]:
         return LISTED[path]
 
+    def are_all(self, path: str) -> bool:
+        return True
+
 
 def allowed(rules: list[Rule], someone: Identity, asked: Asked) -> bool:
     """The first of ``rules`` is the global one."""

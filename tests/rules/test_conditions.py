@@ -20,6 +20,9 @@ class Listed:
     def addresses(self, path: str) -> frozenset[str]:
         return frozenset({"listed@b.example"}) if path == "/lists/people" else frozenset()
 
+    def are_all(self, path: str) -> bool:
+        return True
+
 
 def rules(**rule: Any) -> Rules:
     return Rules.of(Rule.model_validate(rule), "rule", Listed())

@@ -110,5 +110,5 @@ async def test_e4_3_listed_keys_pass_through_on_listed_routes() -> None:
         ):
             refused = await browser.get(path, page=False, headers=headers)
             assert refused.status == 401, (path, headers)
-            assert refused.headers["Content-Type"].startswith("application/json")
+            assert refused.headers["Content-Type"] == "application/problem+json"
         assert len(place.upstream.seen) == seen

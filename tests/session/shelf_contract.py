@@ -16,6 +16,7 @@ import asyncio
 import pytest
 
 from proxy.session.shelf import Only, Shelf
+from tests.session.counts_contract import CountsContract
 from tests.session.shelf_basics import (
     KEYS,
     LONG,
@@ -388,6 +389,7 @@ class ShelfContract(
     ConditionsContract,
     EndsContract,
     SetsContract,
+    CountsContract,
     KeysContract,
     NewsContract,
     LifeContract,

@@ -360,3 +360,23 @@ async def test_a_shelf_that_is_down_is_not_a_session_that_lives(
 )
 def test_a_message_is_read_as_it_was(ending: Ending) -> None:
     assert Ending.read(ending.message()) == ending
+
+
+async def test_a_token_is_over_until_it_would_have_ended(
+    shelf: MemoryShelf, clock: FakeClock, endings: Endings
+) -> None:
+    """However long that is: the lifetime of sessions has no say."""
+    far = NOW + 90 * 24 * HOUR
+    stands_for = session(id="token:tok_1", created_at=float("inf"), expires_at=far)
+    other = session(id="token:tok_2", created_at=float("inf"), expires_at=far)
+    async with listening(shelf) as heard:
+        ending = await endings.token("token:tok_1", far)
+        await until(lambda: ending.message() in heard)
+    assert endings.covers(ending, stands_for)
+    assert await endings.is_over(stands_for, far - 1)
+    assert not await endings.is_over(other, NOW)
+    # a person's ending is about sign-ins, of which a token is none
+    await endings.person(ISSUER, "704e", NOW)
+    assert not await endings.is_over(other, NOW)
+    clock.advance(far + SKEW - NOW)
+    assert shelf.left() == []

@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy.config.providers import installation
 from proxy.config.settings import Settings
 from proxy.crypto.seal import Sealer
+from proxy.crypto.token import make
 from proxy.errors import ConfigError
 from proxy.session.cookie import CookieStore
 from proxy.session.endings import Ending
@@ -21,6 +23,7 @@ from proxy.session.keeping import Keeping, open_keeping
 from proxy.session.redis import RedisShelf
 from proxy.session.sqlite import SqliteShelf
 from proxy.session.ticket import TicketStore
+from proxy.session.tokens import Token
 from tests.config.configurations import MINIMAL, load_text
 from tests.fakes.clock import FakeClock
 from tests.fakes.redis_servers import single
@@ -221,3 +224,77 @@ async def test_one_lock_among_all_who_share_a_file() -> None:
     async with opened(FILE) as one, opened(FILE) as other:
         await asyncio.gather(hold(one, "a"), hold(other, "b"), hold(one, "c"))
     assert held[::2] == held[1::2]
+
+
+def a_token(**facts: Any) -> Token:
+    known: dict[str, Any] = {"kind": "personal", "name": "n", "issuer": ISSUER, "subject": "704e"}
+    return Token(**(known | {"created_at": NOW, "expires_at": NOW + HOUR} | facts))
+
+
+@pytest.mark.parametrize("more", [pytest.param("", id="memory"), pytest.param(FILE, id="file")])
+async def test_tokens_and_people_are_kept_and_sealed_for_their_purpose(
+    more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened(more) as keeping:
+        text = make("apx", "p", os.urandom)
+        made = await keeping.tokens.create(text, a_token(), NOW)
+        assert await keeping.tokens.find(text, NOW) == made
+        await keeping.people.remember(person(), NOW, NOW + HOUR)
+        assert await keeping.people.known(ISSUER, "704e", NOW) == (person(), NOW)
+
+
+async def test_two_proxies_on_one_file_share_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    now = time.time()
+    living = {"created_at": now, "expires_at": now + HOUR}
+    async with (
+        opened(FILE, clock=time.time) as one,
+        opened(FILE, clock=time.time) as two,
+        listening(two.shelf) as heard,
+    ):
+        text = make("apx", "p", os.urandom)
+        made = await one.tokens.create(text, a_token(**living), now)
+        assert await two.tokens.find(text, now) == made
+        await one.revoke(made, now)
+        assert await two.tokens.find(text, now) is None
+        await until(lambda: any(_ended(message) == made.session_id for message in heard))
+
+
+def _ended(message: bytes | None) -> str:
+    ending = Ending.read(message) if message else None
+    return ending.key if ending else ""
+
+
+async def test_a_family_ends_together_and_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened() as keeping:
+
+        async def create(**facts: Any) -> Token:
+            text = make("apx", "t", os.urandom)
+            return await keeping.tokens.create(text, a_token(**facts), NOW)
+
+        family = {"kind": "terminal", "family": "f"}
+        mine = await create(**family)
+        refresh = await create(**(family | {"kind": "refresh"}))
+        others = [
+            await create(),
+            await create(kind="terminal", family="g"),
+            await create(**family, subject="somebody"),
+        ]
+        await keeping.revoke(mine, NOW)
+        for gone in (mine, refresh):
+            assert await keeping.tokens.get(gone.id, NOW) is None
+            over = session(id=gone.session_id, created_at=float("inf"))
+            assert await keeping.endings.is_over(over, NOW)
+        for other in others:
+            assert await keeping.tokens.get(other.id, NOW) == other
+            await keeping.revoke(other, NOW)
+        kept = [key async for key in keeping.shelf.keys("")]
+        # what remains is that they ended, by their public names
+        assert sorted(kept) == sorted(
+            f"ended:session:token:{each.id}" for each in (mine, refresh, *others)
+        )

@@ -6,6 +6,7 @@ import asyncio
 import io
 import itertools
 import json
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -87,8 +88,8 @@ class Wire(asyncio.Transport):
     @property
     def status(self) -> int:
         """That of the newest answer; 0 while there is none."""
-        starts = self.sent.split(b"HTTP/1.1 ")
-        return int(starts[-1][:3]) if len(starts) > 1 else 0
+        found = re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", self.sent)
+        return int(found[-1]) if found else 0
 
 
 class Lane:

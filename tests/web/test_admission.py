@@ -122,3 +122,16 @@ async def test_the_upstream_may_give_an_id_of_its_own_which_refreshes_keep() -> 
     plain = Admissions(runtime)
     assert await plain.provisioned(session, NOW) is session
     assert plain.known_as(person, known.identity).user == "s1"
+
+
+async def test_whom_the_rules_refuse_at_a_refresh_no_hook_lets_stay() -> None:
+    hook = _Hook(role="guest")
+    admissions, idp = _admissions(hook, access={"acr_values": ["gold"]})
+    before = Identity("https://idp.example", "s1", "s1", acr="gold", amr=("otp",), auth_time=7)
+    judged = await admissions.judge(idp, _told(), NOW, "refresh", before)
+    proven = judged.identity.acr, judged.identity.amr, judged.identity.auth_time
+    assert (proven, judged.identity.role) == (("gold", ("otp",), 7), "guest")
+    with pytest.raises(AccessDenied) as refused:
+        await admissions.judge(idp, _told(acr="lead"), NOW, "refresh", before)
+    assert refused.value.reason == "acr_not_allowed"
+    assert len(hook.asked) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -24,8 +25,12 @@ async def test_a_person_gets_a_page_and_a_program_gets_json(place: Place) -> Non
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert page.headers["X-Frame-Options"] == "DENY"
     program = await place.browser().get("/oauth2/nothing", page=False)
-    assert program.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert program.headers["Content-Type"] == "application/problem+json"
     assert json.loads(program.body) == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "There is nothing here.",
         "error": "not_found",
         "message": "There is nothing here.",
         "request_id": program.headers["X-Request-Id"],
@@ -42,6 +47,20 @@ async def test_401_says_where_to_sign_in(place: Place) -> None:
     assert answer.status == 401
     assert json.loads(answer.body)["login_url"] == f"{PUBLIC}/oauth2/start"
     assert answer.headers["WWW-Authenticate"]
+
+
+async def test_git_alone_is_asked_for_a_password_where_tokens_are_taken(tmp_path: Path) -> None:
+    session = {"file": str(tmp_path / "sessions.db")}
+    async with Place(session=session) as place, Place() as without_tokens:
+        for there, agent, wanted in (
+            (place, "git/2.39.5", ["Bearer", "Basic"]),
+            (place, "curl/8.5.0", ["Bearer"]),
+            (without_tokens, "git/2.39.5", ["Bearer"]),
+        ):
+            answer = await there.browser().get("/x", page=False, headers={"User-Agent": agent})
+            challenges = answer.headers.getall("WWW-Authenticate")
+            assert answer.status == 401
+            assert [one.split()[0] for one in challenges] == wanted
 
 
 async def test_405_says_what_is_allowed(place: Place) -> None:
@@ -109,6 +128,6 @@ async def test_a_denied_address_is_shown_as_text() -> None:
 def test_a_denial_is_about_the_person() -> None:
     words = [
         *("_not_allowed", "email_", "identity_incomplete", "denied_by_", "_not_permitted"),
-        *("sign_in_too_old", "rule_not_met"),
+        *("sign_in_too_old", "rule_not_met", "credential_missing"),
     ]
     assert all(any(word in reason for word in words) for reason in DENIALS)

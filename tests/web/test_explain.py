@@ -17,6 +17,7 @@ from proxy.oidc.told import Told
 from proxy.rules.routes import Route
 from proxy.web.explain import (
     ANY_CLIENT,
+    EXCHANGED,
     NEW_ID,
     THE_JWT,
     Answer,
@@ -174,7 +175,7 @@ async def test_what_somebody_gets_who_is_not_signed_in(url: str, words: tuple[st
         pytest.param(
             {"email": "eve@elsewhere.example"}, "email_not_allowed", id="by a global rule"
         ),
-        pytest.param({"sub": ""}, "identity_incomplete", id="nobody"),
+        pytest.param({"sub": ""}, "id_token_invalid", id="nobody"),
         pytest.param({"iss": "https://other.example"}, "id_token_invalid", id="another issuer"),
     ],
 )
@@ -373,3 +374,19 @@ def _same_request(place: Place, sent: Sent) -> None:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         assert sent.claims is not None
         assert claims | {"jti": "", "sid": ""} == sent.claims | {"jti": "", "sid": ""}
+
+
+async def test_what_stands_in_place_of_authorization() -> None:
+    routes = [
+        {"path": "/a/*", "authorization": "exchange", "exchange": {"audience": "api"}},
+        {"path": "/b/*", "authorization": "template", "authorization_template": "Key {email}"},
+        {"path": "/c/*", "authorization": "template", "authorization_template": "Key {no}"},
+    ]
+    given = settings(routes=routes, session={"refresh_every": "1h"}, access={})
+    for path, value in {"/a/x": f"Bearer {EXCHANGED}", "/b/x": "Key alice@example.org"}.items():
+        answer = (await asked(path, given=given)).answers[0]
+        assert answer.sent is not None
+        assert dict(answer.sent.headers)["Authorization"] == value
+    lacking = (await asked("/c/x", given=given)).answers[0]
+    assert (lacking.outcome.reason, lacking.sent) == (Reason.CREDENTIAL_MISSING, None)
+    assert "no" in lacking.detail.split()

@@ -52,12 +52,14 @@ class Handed:
         return int(self.answer.split()[1])
 
 
-async def handed(*scripts: Script, data: bytes = b"", **settings: Any) -> Handed:
+async def handed(
+    *scripts: Script, data: bytes = b"", errors: str = "auto", **settings: Any
+) -> Handed:
     """The fast lane is given ``data`` on the first script's connection, after one good answer."""
     warm: list[Step] = [request, OK]
     async with upstream([*warm, *scripts[0]], *scripts[1:]) as scripted:
         route = {"path": "/open/*", "access": "public", "upstream": scripted.url}
-        async with Place(routes=[route], **settings) as place:
+        async with Place(routes=[route | {"errors": errors}], **settings) as place:
             assert (await place.browser().get("/open/a", page=False)).status == 200
             lanes = Lanes(place)
             answer = await spoken(place, data or ask())
@@ -130,6 +132,12 @@ async def test_a_fault_of_the_upstream_is_answered_by_the_slow_lane(
     else:
         assert json.loads(body)["error"] == reason
     assert len(found.asked) == 1
+
+
+async def test_a_fault_of_the_upstream_is_told_as_the_route_says() -> None:
+    found = await handed([request, close], data=ask("POST"), errors="openai")
+    error = json.loads(found.answer.partition(b"\r\n\r\n")[2])["error"]
+    assert (found.status, error["code"]) == (502, "upstream_unreachable")
 
 
 async def test_a_fault_of_ours_is_a_500_with_an_id() -> None:

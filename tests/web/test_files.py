@@ -48,6 +48,12 @@ def test_every_file_is_named_at_once(tmp_path: Path, there: bool) -> None:
     assert all(line.startswith(option) for line, option in zip(found, options, strict=True))
 
 
+def test_the_authorities_of_issuers_are_read() -> None:
+    issuer = {"name": "ci", "issuer_url": "https://ci.example.org", "audiences": ["api"]}
+    (problem,) = problems(bearer={"issuers": [issuer, {**issuer, "ca_file": "/nowhere/ca.pem"}]})
+    assert problem.startswith("bearer.issuers.1.ca_file: /nowhere/ca.pem: No such file")
+
+
 def test_a_certificate_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
     server = {"tls_listen": ":443", "certificate_file": f"{tmp_path}/tls.pem"}
     (problem,) = problems(server=server)

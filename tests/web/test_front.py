@@ -193,11 +193,14 @@ async def test_a_refusal_says_why_and_no_more(error: BadRequest, line: bytes) ->
         connection, _ = loose.client()
         head, _, body = loose.front.refusal(connection, error).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 " + line)
-        assert json.loads(body) == {"error": str(error.reason), "request_id": "id1"}
+        said = json.loads(body)
+        assert (said["error"], said["request_id"]) == (str(error.reason), "id1")
+        assert said["status"] == error.status
+        assert "secret" not in body.decode()
         fields = dict(one.split(b": ", 1) for one in head.split(b"\r\n")[1:])
         assert fields == {
             b"Server": b"auth-proxy", b"Cache-Control": b"no-store", b"X-Request-Id": b"id1",
-            b"Content-Type": b"application/json; charset=utf-8",
+            b"Content-Type": b"application/problem+json",
             b"Content-Length": b"%d" % len(body), b"Connection": b"close",
         }  # fmt: skip
         assert loose.logged()[-1]["reason"] == str(error.reason)

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.programs import Exchange
 from proxy.config.provider import Provider as ProviderSettings
 from proxy.errors import BadRequest, ProviderError, Reason
 from proxy.model import Identity, Session, Tokens
 from proxy.oidc.attempt import Attempt, Callback
+from proxy.oidc.exchange import Exchanged
+from proxy.oidc.issuer import is_issuer
 from proxy.oidc.logout_token import LogoutRequest
 from proxy.oidc.metadata import Metadata
 from proxy.oidc.told import Told
-from proxy.web.providers import IdentityProvider, Providers, is_issuer
+from proxy.web.providers import IdentityProvider, Providers
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 ENTRA = "https://login.example/{tenantid}/v2.0"
@@ -70,6 +73,9 @@ class Known:
         raise NotImplementedError
 
     async def refreshed(self, session: Session) -> tuple[Tokens, Told | None]:
+        raise NotImplementedError
+
+    async def exchanged(self, token: str, wanted: Exchange) -> Exchanged:
         raise NotImplementedError
 
     async def revoke(self, tokens: Tokens) -> None:

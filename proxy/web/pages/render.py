@@ -71,8 +71,16 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "denied": ("reason", "sign_out_url"),
         "debug": ("debug_url", "providers", "token"),
         "debug_result": ("debug_url", "found", "rules"),
+        "device": ("account", "device_url", "token"),
+        "device_allowed": ("account",),
+        "device_confirm": (
+            *("account", "program", "begun", "begun_ago"),
+            *("login", "device_url", "token"),
+        ),
+        "device_denied": ("account",),
         "sessions": ("sessions", "sessions_url", "token"),
         "sign_in": ("providers", "sign_in_url", "return_to"),
+        "tokens": ("tokens", "tokens_url", "token", "choices"),
         "signed_out": ("sign_in_url", "provider_signed_out"),
         "sign_out": ("sign_out_url",),
         "loop": ("sign_in_url",),
@@ -85,8 +93,13 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "error": ("retry_url",),
         "denied": ("email", "remedy"),
+        "device_confirm": ("address", "is_elsewhere", "scopes"),
         "sessions": ("email", "has_more", "is_done"),
         "sign_in": ("asks_email", "is_unknown"),
+        "tokens": (
+            *("email", "can_make", "is_full", "is_done"),
+            *("made", "secret", "mistake", "name"),
+        ),
         "loop": ("public_url", "cookie_hint"),
     }
 )
@@ -117,7 +130,13 @@ class Pages:
             auto_reload=False,
         )
         environment.filters.update(
-            link=_link, mailto=_mailto, fill=_fill, ago=_ago, as_json=_as_json
+            link=_link,
+            mailto=_mailto,
+            fill=_fill,
+            ago=_ago,
+            left=_left,
+            span=_span,
+            as_json=_as_json,
         )
         environment.globals.update(self._globals)
         return environment
@@ -216,9 +235,27 @@ def _as_json(value: object) -> str:
 
 def _ago(seconds: float, labels: Mapping[str, str]) -> Markup:
     """How long ago, in words: needs no time zone, which we do not know."""
+    return _time("ago", seconds, labels)
+
+
+def _left(seconds: float, labels: Mapping[str, str]) -> Markup:
+    """In how long, in words."""
+    return _time("left", seconds, labels)
+
+
+def _span(seconds: float, labels: Mapping[str, str]) -> Markup:
+    """How long, in words: in the longest unit of which it is so many."""
+    for unit, length, _ in _UNITS:
+        count = int(seconds // length)
+        if count and (seconds % length == 0 or unit == "minute"):
+            return _fill(labels[f"span_{unit}" if count == 1 else f"span_{unit}s"], count=count)
+    return escape(labels["span_now"])
+
+
+def _time(kind: str, seconds: float, labels: Mapping[str, str]) -> Markup:
     for unit, length, fewest in _UNITS:
         count = int(seconds // length)
         if count >= fewest:
-            name = f"ago_{unit}" if count == 1 else f"ago_{unit}s"
+            name = f"{kind}_{unit}" if count == 1 else f"{kind}_{unit}s"
             return _fill(labels[name], count=count)
-    return escape(labels["ago_now"])
+    return escape(labels[f"{kind}_now"])

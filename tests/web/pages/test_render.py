@@ -21,6 +21,8 @@ from proxy.web.pages.render import (
     page_headers,
     static,
 )
+from proxy.web.token_form import Choices
+from proxy.web.tokens_page import Shown as ShownToken
 from proxy.web.user_agent import Browser
 from tests.web.pages.document import Document
 
@@ -35,6 +37,15 @@ THIS = Shown(
     "2026-01-02T03:04:05Z", 7300.0, "2026-01-02T05:05:05Z", 0.0,
 )  # fmt: skip
 OTHER = replace(THIS, sid="cd" * 16, is_this=False, browser=Browser("", ""), used_ago=60.0)
+TOKEN = ShownToken(
+    "tok_" + "a" * 16, "personal", "laptop", "", ("staff", "beta"), ("read",),
+    "2026-01-02T03:04:05Z", 7300.0, "", 0.0, "2026-02-02T03:04:05Z", 90_000.0,
+)  # fmt: skip
+TERMINAL = replace(
+    TOKEN, id="tok_" + "b" * 16, kind="terminal", name="curl", client="tux", groups=None,
+    scopes=(), used="2026-01-02T03:04:05Z", used_ago=60.0, expires_left=30.0,
+)  # fmt: skip
+CHOICES = Choices(("staff", "beta"), ("read", "write"), 90 * 86_400.0)
 LEAF: dict[str, object] = {"words": "groups: staff", "holds": None, "below": []}
 FOUND: Mapping[str, object] = {
     "provider": "one",
@@ -88,6 +99,35 @@ FIELDS: Mapping[str, dict[str, object]] = {
         "found": FOUND,
         "rules": [{"words": "allowed", "holds": False, "below": [LEAF, LEAF | {"holds": True}]}],
     },
+    "device": {"account": "ada@example.org", "device_url": "/oauth2/device", "token": "0" * 64},
+    "device_allowed": {"account": "ada@example.org"},
+    "device_confirm": {
+        "account": "ada@example.org",
+        "program": "auth-proxy",
+        "begun": "2026-01-02T03:04:05Z",
+        "begun_ago": 60.0,
+        "login": "login_" + "0" * 32,
+        "device_url": "/oauth2/device",
+        "token": "0" * 64,
+        "address": "203.0.113.7",
+        "is_elsewhere": True,
+        "scopes": ("api", "read"),
+    },
+    "device_denied": {"account": "ada@example.org"},
+    "tokens": {
+        "tokens": [TOKEN, TERMINAL],
+        "tokens_url": "/oauth2/tokens",
+        "token": "0" * 64,
+        "choices": CHOICES,
+        "email": "ada@example.org",
+        "can_make": True,
+        "is_full": True,
+        "is_done": True,
+        "made": TOKEN,
+        "secret": "apx_p" + "0" * 49,
+        "mistake": "name",
+        "name": "lap",
+    },
     "loop": {
         "sign_in_url": "/oauth2/start",
         "public_url": "https://app.example.org",
@@ -116,6 +156,8 @@ NO_TEXTS = frozenset(
     {
         *("provider_signed_out", "cookie_hint", "sessions", "has_more", "is_done"),
         *("providers", "asks_email", "is_unknown", "found", "rules"),
+        *("tokens", "choices", "can_make", "is_full", "made", "mistake"),
+        *("begun_ago", "is_elsewhere", "scopes"),
     }
 )
 HOSTILE_FIELDS = [
@@ -305,6 +347,58 @@ def test_what_a_browser_said_of_itself_is_inert(value: str) -> None:
     assert [tag for tag, _ in found.tags] == [tag for tag, _ in document("sessions").tags]
 
 
+def test_every_token_can_be_revoked_and_another_made() -> None:
+    found = document("tokens", made=None, secret="", mistake="", is_full=False)
+    buttons = [(b["name"], b["value"]) for b in found.all("button")]
+    assert buttons == [("revoke", TOKEN.id), ("revoke", TERMINAL.id), ("make", "yes")]
+    assert [text for text in found.within("bdi") if text in ("laptop", "curl")] == [
+        "laptop",
+        "curl",
+    ]
+    assert found.within("time") == [
+        "2 hours ago", "in 25 hours", "2 hours ago", "a minute ago", "any moment now",
+    ]  # fmt: skip
+    assert found.text.count("Signed-in terminal") == 1
+    assert found.within("option") == ["1 day", "7 days", "30 days", "90 days"]
+    [chosen] = [each for each in found.all("option") if "selected" in each]
+    assert chosen["value"] == "30d"
+    checked = [each["value"] for each in found.all("input") if "checked" in each]
+    assert checked == ["all", "all"]
+    ids = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
+    for _, attributes in found.tags:
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            assert set(attributes.get(name, "").split()) <= ids
+
+
+def test_who_can_choose_nothing_is_asked_nothing() -> None:
+    found = document("tokens", choices=Choices((), ("api",), 5400.0), tokens=[])
+    assert not found.all("fieldset")
+    hidden = [(i["name"], i["value"]) for i in found.all("input") if i.get("type") == "hidden"]
+    assert hidden[-2:] == [("groups", "all"), ("scopes", "all")]
+    assert found.within("option") == ["90 minutes"]
+    assert "You have no tokens." in found.text
+
+
+@pytest.mark.parametrize("tag", languages())
+@pytest.mark.parametrize("mistake", ["name", "expires", "groups", "scopes", "full"])
+def test_every_mistake_has_words(mistake: str, tag: str) -> None:
+    found = document("tokens", tag, mistake=mistake)
+    assert languages()[tag].labels[f"tokens_bad_{mistake}"] in found.text
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_people_call_their_tokens_is_inert(value: str) -> None:
+    odd = replace(TERMINAL, name=value, client=value, groups=(value,), scopes=(value,))
+    choices = Choices((value,), (value, "b"), 86_400.0)
+    found = document("tokens", tokens=[odd], made=odd, choices=choices)
+    assert_inert(found)
+    plain = replace(odd, name="n", client="c", groups=("g",), scopes=("s",))
+    same = document(
+        "tokens", tokens=[plain], made=plain, choices=Choices(("g",), ("s", "b"), 86_400.0)
+    )
+    assert [tag for tag, _ in found.tags] == [tag for tag, _ in same.tags]
+
+
 def test_findings_are_shown_as_json_in_which_types_differ() -> None:
     found = document("debug_result")
     texts = found.within("code")
@@ -424,3 +518,17 @@ def test_headers_allow_our_files_and_nothing_else() -> None:
 @pytest.mark.parametrize("name", ["", "x.css", "../render.py", "style.css/", "STYLE.CSS"])
 def test_only_our_own_files_are_served(name: str) -> None:
     assert static(name) is None
+
+
+def test_a_terminal_is_shown_before_it_is_allowed() -> None:
+    found = document("device_confirm", scopes=("<script>", "read"))
+    assert_inert(found)
+    texts = ["ada@example.org", "auth-proxy", "203.0.113.7", "<script>", "read"]
+    assert found.within("bdi")[:5] == texts
+    assert [(b["name"], b["value"]) for b in found.all("button")] == [
+        ("wish", "allow"), ("wish", "deny"),
+    ]  # fmt: skip
+    assert "another address than yours" in found.text
+    plain = document("device_confirm", scopes=(), address="", is_elsewhere=False)
+    assert "another address" not in plain.text
+    assert len(plain.within("dt")) == len(found.within("dt")) - 2

@@ -1,0 +1,178 @@
+"""A person signs a terminal in: types its code, sees which one it is, and decides."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from proxy.crypto.pseudonym import Pseudonyms
+from proxy.errors import BadRequest, Reason, TooMany
+from proxy.model import Identity, Kind
+from proxy.rules.judged import Denial
+from proxy.session.device import LIFE, State, Terminal, Terminals
+from proxy.session.people import People
+from proxy.web.answers import Answers
+from proxy.web.auth import refusal
+from proxy.web.forms import Fields, from_here, kind_of_form, only, read_form
+from proxy.web.limits import Failures
+from proxy.web.own_sessions import Door, SignIn
+from proxy.web.runtime import Runtime
+from proxy.web.sessions import Opened
+from proxy.web.visit import Visit
+
+_WISHES: Final = {"allow": State.ALLOWED, "deny": State.DENIED}
+
+
+class DevicePage:
+    """``{prefix}/device``, for people with a session that the rules let in.
+
+    No code is ever taken from the address, nor shown again. Who allows a terminal must have typed
+    its code in the same session: the second form carries a proof of that.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        people: People,
+        terminals: Terminals,
+        door: Door,
+        sign_in: SignIn,
+        answers: Answers,
+        failures: Failures,
+    ) -> None:
+        self._runtime = runtime
+        self._people = people
+        self._terminals = terminals
+        self._door = door
+        self._sign_in = sign_in
+        self._answers = answers
+        self._failures = failures
+        self._pseudonyms = Pseudonyms(runtime.secrets, "device-form")
+
+    async def page(self, visit: Visit) -> web.StreamResponse:
+        """GET asks for the code; POST takes it, and after that the decision.
+
+        Whoever is not signed in does so first, and comes back. Raises BadRequest, TooMany,
+        StoreError.
+        """
+        if visit.goal.method == "POST":
+            return await self._take(visit)
+        found = await self._door.allowed(visit)
+        if isinstance(found, Denial):
+            return await self._turn_away(visit, found)
+        return self._answers.page(
+            visit, 200, "device",
+            account=_account(found.session.identity),
+            device_url=self._runtime.paths.device,
+            token=self._proofs(found)[0],
+        )  # fmt: skip
+
+    async def _take(self, visit: Visit) -> web.StreamResponse:
+        # What a form of ours sends is answered with pages, here and in case of trouble.
+        visit.target = replace(visit.goal, kind=kind_of_form(visit))
+        fields = await read_form(visit)
+        if not from_here(visit, self._runtime.settings.public_url):
+            return self._refuse(visit, 403, Reason.CROSS_SITE)
+        found = await self._door.allowed(visit)
+        if isinstance(found, Denial):
+            return await self._turn_away(visit, found)
+        name = only(fields, "login")
+        if not self._has_proof(fields, found, name):
+            return self._refuse(visit, 403, Reason.CROSS_SITE)
+        if name:
+            return await self._decide(visit, found, name, only(fields, "wish"))
+        return await self._find(visit, found, only(fields, "code"))
+
+    async def _find(self, visit: Visit, opened: Opened, typed: str) -> web.StreamResponse:
+        """The terminal with that code, to be looked at."""
+        who, address, now = opened.session.identity, visit.goal.client, visit.now
+        wait = self._failures.allow(address, now)
+        if wait:
+            raise TooMany(wait)
+        if not await self._terminals.try_code(who.issuer, who.subject, now):
+            raise TooMany(LIFE, "too many wrong codes of one person")
+        terminal = await self._terminals.of_code(typed, now)
+        if terminal is None or not terminal.is_open(now):
+            self._failures.failed(address, now)
+            return self._gone(visit, terminal)
+        await self._terminals.was_right(who.issuer, who.subject, now)
+        return self._answers.page(
+            visit, 200, "device_confirm",
+            account=_account(who),
+            program=terminal.program,
+            address=terminal.place,
+            is_elsewhere=terminal.address != address,
+            begun=_iso(terminal.created_at),
+            begun_ago=now - terminal.created_at,
+            scopes=terminal.scopes,
+            login=terminal.id,
+            device_url=self._runtime.paths.device,
+            token=self._proofs(opened, terminal.id)[0],
+        )  # fmt: skip
+
+    async def _decide(
+        self, visit: Visit, opened: Opened, name: str, wish: str
+    ) -> web.StreamResponse:
+        state, who, now = _WISHES.get(wish), opened.session.identity, visit.now
+        if state is None:
+            raise BadRequest(Reason.BAD_BODY, "wish is neither allow nor deny")
+        terminal = await self._terminals.get(name, now)
+        if terminal is None or not terminal.is_open(now):
+            return self._gone(visit, terminal)
+        if state is State.ALLOWED:
+            await self._remember(opened, now)
+        address = visit.goal.client
+        if not await self._terminals.decide(terminal, state, who.issuer, who.subject, address, now):
+            return self._gone(visit, terminal)
+        page = "device_allowed" if state is State.ALLOWED else "device_denied"
+        return self._answers.page(visit, 200, page, account=_account(who))
+
+    async def _remember(self, opened: Opened, now: float) -> None:
+        """Tokens are judged by what was known at the last sign-in, which may have come before
+        anybody remembered people: then it is known since then, and no later."""
+        who, since = opened.session.identity, opened.session.created_at
+        if await self._people.known(who.issuer, who.subject, now) is None:
+            end = since + self._runtime.settings.tokens.identity_max_age
+            await self._people.remember(who, since, end)
+
+    def _gone(self, visit: Visit, terminal: Terminal | None) -> web.StreamResponse:
+        """There is none, or none any more."""
+        if terminal is None:
+            return self._refuse(visit, 404, Reason.CODE_WRONG)
+        return self._refuse(visit, 410, Reason.CODE_EXPIRED)
+
+    async def _turn_away(self, visit: Visit, denial: Denial) -> web.StreamResponse:
+        path = self._runtime.paths.device
+        if denial.reason is not Reason.NO_SESSION:
+            return refusal(visit, denial, "", self._answers)
+        if visit.kind is not Kind.NAVIGATION:
+            return self._answers.refuse(visit, 401, denial.reason)
+        if visit.goal.method == "POST":
+            return self._answers.redirect(visit, 303, path)
+        visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
+        return await self._sign_in.wanted(visit, path)
+
+    def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.StreamResponse:
+        return self._answers.refuse(visit, status, reason, retry_url=self._runtime.paths.device)
+
+    def _has_proof(self, fields: Fields, opened: Opened, name: str) -> bool:
+        given = only(fields, "token").encode()
+        known = self._proofs(opened, *filter(None, [name]))
+        return any(hmac.compare_digest(given, proof.encode()) for proof in known)
+
+    def _proofs(self, opened: Opened, *name: str) -> tuple[str, ...]:
+        """What only a page for this very session can hold, and for this terminal, if it is named;
+        the first is the newest secret's."""
+        return self._pseudonyms.of(opened.session.id, *name)
+
+
+def _account(who: Identity) -> str:
+    return who.email or who.user
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
