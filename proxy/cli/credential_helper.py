@@ -32,7 +32,10 @@ def add(commands: Commands) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Answer git. What it asks that is not known to us is nothing to us."""
-    question = read_question(sys.stdin)
+    try:
+        question = read_question(sys.stdin)
+    except ValueError:
+        return 0  # somebody's URL speaks for git (CVE-2020-5260, CVE-2024-52006)
     try:
         origin = origin_of(f"{question.protocol}://{question.host}")
     except Failure:
@@ -58,7 +61,11 @@ class Question:
 
 
 def read_question(lines: Iterable[str]) -> Question:
-    """``name=value`` lines up to an empty one."""
+    """``name=value`` lines up to an empty one.
+
+    Raises ValueError where one thing is said twice: a carriage return in a URL, which some git
+    hands on and some readers take for the end of a line, would name another host.
+    """
     said: dict[str, str] = {}
     capabilities = set()
     for _, line in zip(range(_MOST), lines, strict=False):
@@ -67,6 +74,8 @@ def read_question(lines: Iterable[str]) -> Question:
             break
         if name == "capability[]":
             capabilities.add(value)
+        elif name in said and not name.endswith("[]"):
+            raise ValueError(name)
         said[name] = value
     return Question(
         said.get("protocol", ""),

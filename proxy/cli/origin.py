@@ -51,7 +51,8 @@ def origin_of(text: str) -> Origin:
         raise Mistake(f"no address: {exc}") from None
     if "@" in parts.netloc:  # the words of this error must not repeat what may be a password
         raise Mistake("an address has no user and no password in it, as in https://app.example.org")
-    if parts.scheme not in _PORTS or not parts.hostname or _has_more(parts) or not text.isascii():
+    is_plain = text.isascii() and text.isprintable()  # urlsplit would leave tabs out
+    if parts.scheme not in _PORTS or not parts.hostname or _has_more(parts) or not is_plain:
         raise Mistake(f"{plain(text)}: not an address such as https://app.example.org")
     host = parts.hostname.lower()
     if not _is_host(host):

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.cli.arguments import Commands, Parser, add_config, add_options
-from proxy.cli.shelf import Errand, moment, plain, table
+from proxy.cli.arguments import Commands, Parser
+from proxy.cli.shelf import Errand, add_actions, moment, plain, table
 from proxy.config.providers import providers_of
 from proxy.config.settings import Settings
 
@@ -56,23 +56,12 @@ Act = Callable[[Office, argparse.Namespace], Awaitable[int]]
 def add(commands: Commands) -> None:
     """Declare the command and what it does."""
     text = "see who is signed in, and end sessions: in redis.url or session.file"
-    parser: Parser = commands.add_parser(
-        "sessions", help=text, description=f"{text}. {_EXITS}", allow_abbrev=False
-    )
-    actions = parser.add_subparsers(metavar="ACTION", title="actions", required=True)
-    for name, words, act, declare in (
+    rows = (
         ("list", "all sessions, or those of one person", _list, _add_list),
         ("show", "one session", _show, _add_show),
         ("end", "end one session, those of one person, or all", _end, _add_end),
-    ):
-        action: Parser = actions.add_parser(
-            name, help=words, description=f"{words}. {_EXITS}", allow_abbrev=False
-        )
-        usage = declare(action)
-        add_config(action)
-        add_options(action)
-        action.usage = f"{action.prog} {usage} [--config FILE] [--SECTION-OPTION VALUE ...]"
-        action.set_defaults(run=run, act=act)
+    )
+    add_actions(commands, "sessions", text, _EXITS, run, rows)
 
 
 def _add_list(parser: Parser) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.cli.arguments import Commands, Parser, add_config, add_options
 from proxy.cli.sources import Configuration, print_problems
 from proxy.config.providers import installation
 from proxy.config.settings import Settings
@@ -68,6 +69,35 @@ class Errand:
 
     def warn(self, words: str) -> None:
         print(f"auth-proxy {self.word}: {words}", file=sys.stderr)
+
+
+Declare = Callable[[Parser], str]
+"""Adds an action's own arguments, and returns how they are written."""
+
+
+def add_actions(
+    commands: Commands,
+    name: str,
+    text: str,
+    exits: str,
+    run: Callable[[argparse.Namespace], int],
+    rows: Iterable[tuple[str, str, object, Declare]],
+) -> None:
+    """Declare a command and its actions: each a name, words for help, what ``run`` finds as
+    ``act``, and its arguments. ``exits`` says what the exit status means."""
+    parser: Parser = commands.add_parser(
+        name, help=text, description=f"{text}. {exits}", allow_abbrev=False
+    )
+    actions = parser.add_subparsers(metavar="ACTION", title="actions", required=True)
+    for word, words, act, declare in rows:
+        action: Parser = actions.add_parser(
+            word, help=words, description=f"{words}. {exits}", allow_abbrev=False
+        )
+        usage = declare(action)
+        add_config(action)
+        add_options(action)
+        action.usage = f"{action.prog} {usage} [--config FILE] [--SECTION-OPTION VALUE ...]"
+        action.set_defaults(run=run, act=act)
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from proxy.cli.arguments import Commands, Parser, add_config, add_options
-from proxy.cli.shelf import Errand, moment, plain, table
+from proxy.cli.arguments import Commands, Parser
+from proxy.cli.shelf import Errand, add_actions, moment, plain, table
 from proxy.config.address import normalise_email
 from proxy.config.settings import Settings
 from proxy.config.types import parse_duration, route_path
@@ -36,23 +36,12 @@ Act = Callable[["Keeping", Settings, argparse.Namespace], Awaitable[int]]
 def add(commands: Commands) -> None:
     """Declare the command and what it does."""
     text = "make, see and revoke tokens for machines: in redis.url or session.file"
-    parser: Parser = commands.add_parser(
-        "tokens", help=text, description=f"{text}. {_EXITS}", allow_abbrev=False
-    )
-    actions = parser.add_subparsers(metavar="ACTION", title="actions", required=True)
-    for name, words, act, declare in (
+    rows = (
         ("create", "make a service token, and print it this once", _create, _add_create),
         ("list", "all service tokens", _list, _add_list),
         ("revoke", "end one token, a person's too", _revoke, _add_revoke),
-    ):
-        action: Parser = actions.add_parser(
-            name, help=words, description=f"{words}. {_EXITS}", allow_abbrev=False
-        )
-        usage = declare(action)
-        add_config(action)
-        add_options(action)
-        action.usage = f"{action.prog} {usage} [--config FILE] [--SECTION-OPTION VALUE ...]"
-        action.set_defaults(run=run, act=act)
+    )
+    add_actions(commands, "tokens", text, _EXITS, run, rows)
 
 
 def _add_create(parser: Parser) -> str:
@@ -78,8 +67,13 @@ def _add_list(parser: Parser) -> str:
 
 
 def _add_revoke(parser: Parser) -> str:
-    parser.add_argument("id", metavar="ID", help="the token's public id: tok_…, never the token")
-    return "ID"
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "id", metavar="ID", nargs="?", help="the token's public id: tok_…, never the token"
+    )
+    which.add_argument("--person", metavar="SUB", help="all of a person's tokens, by their subject")
+    parser.add_argument("--issuer", metavar="URL", help="whose subject --person is")
+    return "(ID | --person SUB --issuer URL)"
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -92,7 +86,8 @@ def _problem(settings: Settings, parsed: argparse.Namespace) -> str:
         return "auth.disabled: no token is asked for"
     if not settings.redis.url and not settings.session.file:
         return _NOWHERE
-    return ""
+    person, issuer = (getattr(parsed, name, None) for name in ("person", "issuer"))
+    return "--person and --issuer go together" if bool(person) != bool(issuer) else ""
 
 
 async def _act(keeping: Keeping, settings: Settings, parsed: argparse.Namespace) -> int:
@@ -158,12 +153,24 @@ async def _list(keeping: Keeping, settings: Settings, parsed: argparse.Namespace
 
 async def _revoke(keeping: Keeping, settings: Settings, parsed: argparse.Namespace) -> int:
     now = time.time()
+    if parsed.person:
+        return await _revoke_all(keeping, parsed, now)
     token = await keeping.tokens.get(parsed.id, now)
     if token is None:
         return _ERRAND.fail("there is no token with this id", 1)  # it may be a token: not repeated
     await keeping.revoke(token, now)
     print(f"{token.id} revoked")
     return 0
+
+
+async def _revoke_all(keeping: Keeping, parsed: argparse.Namespace, now: float) -> int:
+    """Also those that are made while this runs stand for nobody until the next sign-in."""
+    await keeping.people.forget(parsed.issuer, parsed.person)
+    found = await keeping.tokens.of_person(parsed.issuer, parsed.person, now)
+    for token in found:
+        await keeping.revoke(token, now)
+    print(f"{len(found)} revoked")
+    return 0 if found else 1
 
 
 def _shown(token: Token) -> dict[str, object]:

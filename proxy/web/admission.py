@@ -77,8 +77,11 @@ class Admissions:
         now: float,
         event: Event,
         before: Identity | None = None,
+        *,
+        by_token: bool = False,
     ) -> Judged:
-        """``before``: whom the session is of, at a refresh. Raises LoginError for claims that make
+        """``before``: whom the session is of, at a refresh. ``by_token``: a bearer token tells it,
+        which says nothing about others of the same person. Raises LoginError for claims that make
         nobody, AccessDenied in a hook's words or for whom it cannot be asked about any more, and
         ProxyError(HOOK_FAILED)."""
         runtime, asked = self._runtime, Asked(now)
@@ -97,7 +100,8 @@ class Admissions:
         try:
             hooked = await self._hook.admit(found.identity, found.claims, event)
         except AccessDenied:
-            await self.forget(found.identity)
+            if not by_token:
+                await self.forget(found.identity)
             raise
         denial = runtime.at_sign_in.denied(hooked.identity, asked)
         return Judged(found, hooked.identity, denial, hooked)

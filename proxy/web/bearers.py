@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.config.programs import Tokens as TokenSettings
-from proxy.crypto.token import kind_of, looks_like
+from proxy.crypto.token import kind_of, looks_like, pattern
 from proxy.errors import BearerRefused, Reason
 from proxy.model import Grant, Identity, Session, Tokens
 from proxy.session.keeping import Keeping
@@ -40,11 +41,13 @@ _NEVER: Final = float("inf")
 @dataclass(frozen=True, slots=True)
 class Presented:
     """A token in Authorization that is ours to judge; ``is_ours``: we made it, so that no
-    upstream may see it. ``key`` is what stands for it in memory."""
+    upstream may see it; ``is_opaque``: an issuer is asked about it. ``key`` is what stands for it
+    in memory."""
 
     text: str = field(repr=False)
     is_ours: bool
     key: bytes = field(repr=False)
+    is_opaque: bool = False
 
 
 class Bearers:
@@ -67,6 +70,12 @@ class Bearers:
         self._failures = failures
         self._clock = clock
         self._has_tokens = has_tokens(runtime.settings)
+        self._ours = re.compile(pattern(self._settings.prefix).replace(r"\b", ""))
+        self._sources = {
+            path
+            for provider in runtime.providers
+            for path in (*provider.claims.groups, *provider.claims.roles)
+        }
         self._kinds = _accepted(self._settings) if self._has_tokens else frozenset()
         self.takes_any = self._has_tokens or issuers is not None
         """Is there any token that could be good?"""
@@ -91,18 +100,20 @@ class Bearers:
         scheme, _, text = visit.header("Authorization").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             return None
-        return _presented(text.strip(), is_ours=False)
+        return replace(_presented(text.strip(), is_ours=False), is_opaque=True)
 
     def _read(self, line: bytes) -> Presented | None:
-        scheme, _, rest = line.decode("latin-1").partition(" ")
-        text, prefix = rest.strip(), self._settings.prefix
-        if scheme.lower() == "basic":
+        whole, prefix = line.decode("latin-1"), self._settings.prefix
+        scheme, _, rest = whole.partition(" ")
+        scheme, text = scheme.lower(), rest.strip()
+        if scheme == "basic":
             text = next((one for one in _basic(text) if looks_like(one, prefix)), "")
-        elif scheme.lower() != "bearer":
-            return None
-        if looks_like(text, prefix):
+        if scheme in ("basic", "bearer") and looks_like(text, prefix):
             return _presented(text, is_ours=True)
-        if scheme.lower() == "bearer" and self._issuers and self._issuers.claims_issuer(text):
+        if self._ours.search(whole) or self._ours.search(_lax_basic(whole)):
+            # Good for nothing as it is written, and yet some app might read it.
+            return _presented(whole, is_ours=True)
+        if scheme == "bearer" and self._issuers and self._issuers.claims_issuer(text):
             return _presented(text, is_ours=False)
         return None
 
@@ -116,18 +127,20 @@ class Bearers:
         if known is not None:
             return known
         wait = self._failures.allow(visit.goal.client, visit.now)
-        if wait:
-            raise TooMany(wait)
+        if wait and presented.is_opaque:
+            raise TooMany(wait)  # rather than ask an issuer about every guess
         try:
             if presented.is_ours:
                 return await self._own(presented, visit.now)
             return await self._trusted(presented, visit.now)
         except BearerRefused:
+            if wait:  # only whoever is wrong waits, and nobody beside them
+                raise TooMany(wait) from None
             self._failures.failed(visit.goal.client, visit.now)
             raise
 
     async def _own(self, presented: Presented, now: float) -> Opened:
-        trust = self._sessions.trust
+        trust, endings = self._sessions.trust, self._sessions.endings
         kind = _KINDS.get(kind_of(presented.text, self._settings.prefix))
         if kind is None or kind not in self._kinds:
             raise BearerRefused("no token that is accepted here")
@@ -136,11 +149,12 @@ class Bearers:
             raise BearerRefused("unknown, revoked or expired")
         person, end = await self._owner(token, now)
         session = _session(f"token:{token.id}", person, min(token.expires_at, end))
+        await self._keeping.tokens.touch(token, now)
         if self._sessions.has_ended(session.id):
             raise BearerRefused("revoked")
-        await self._keeping.tokens.touch(token, now)
         grant = Grant(kind, token.id, token.name, token.routes)
-        until = now + min(trust, _ASKED_AGAIN)
+        # Where an end may have been missed meanwhile, it is asked about the next time.
+        until = now + min(trust, _ASKED_AGAIN) if endings == self._sessions.endings else now
         return self._sessions.lend(presented.key, session, grant, until)
 
     async def _owner(self, token: Token, now: float) -> tuple[Identity, float]:
@@ -151,10 +165,13 @@ class Bearers:
         if known is None:
             raise BearerRefused("nobody knows its owner: they must sign in again")
         person, seen_at = known
+        if not self._runtime.vouched_for(person):
+            raise BearerRefused("its owner's provider is not configured any more")
         end = seen_at + self._settings.identity_max_age
         if end <= now:
             raise BearerRefused("its owner has not signed in for too long")
-        return self._narrowed(person, token), end
+        # When its owner signed in last says nothing of who holds the token now.
+        return self._narrowed(replace(person, auth_time=None), token), end
 
     def _narrowed(self, person: Identity, token: Token) -> Identity:
         """The person with no more than the token has, and no more than they have themselves.
@@ -185,6 +202,8 @@ class Bearers:
             role=roles[0] if roles else "",
             roles=roles,
             scope=scope or person.scope,
+            # What groups and roles were read from would say more than the token may.
+            claims={n: v for n, v in person.claims.items() if n not in self._sources},
         )
 
     async def _trusted(self, presented: Presented, now: float) -> Opened:
@@ -225,7 +244,9 @@ def _session(session_id: str, person: Identity, end: float) -> Session:
 
 
 def _presented(text: str, *, is_ours: bool) -> Presented:
-    key = hashlib.blake2b(b"bearer " + text.encode("utf-8", "surrogatepass"), digest_size=16)
+    # Of a kind of its own: sessions of cookies are in the same memory, and no cookie may name it.
+    data = text.encode("utf-8", "surrogatepass")
+    key = hashlib.blake2b(data, digest_size=16, person=b"bearer")
     return Presented(text, is_ours, key.digest())
 
 
@@ -236,3 +257,12 @@ def _basic(text: str) -> list[str]:
     except ValueError:
         return []
     return [password, user]
+
+
+def _lax_basic(line: str) -> str:
+    """What the laxest reader finds in Basic credentials."""
+    if line[:5].lower() != "basic":
+        return ""
+    kept = re.sub(r"[^A-Za-z0-9+/]", "", line[5:].replace("-", "+").replace("_", "/"))
+    kept = kept[: len(kept) - (len(kept) % 4 == 1)]  # a digit that is left over
+    return base64.b64decode(kept + "=" * (-len(kept) % 4)).decode("latin-1")

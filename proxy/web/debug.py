@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from proxy.crypto.pseudonym import Pseudonyms
 from proxy.errors import BadRequest, Reason
 from proxy.model import Identity, Kind
 from proxy.oidc.attempt import Attempt
@@ -19,7 +16,8 @@ from proxy.web.answers import Answers
 from proxy.web.audit import Audit
 from proxy.web.auth import refusal
 from proxy.web.findings import Findings
-from proxy.web.forms import from_here, kind_of_form, only, read_form
+from proxy.web.forms import only
+from proxy.web.own_page import Door, OwnPage
 from proxy.web.providers import Providers
 from proxy.web.redactor import redact
 from proxy.web.runtime import Runtime
@@ -27,12 +25,6 @@ from proxy.web.sessions import Opened
 from proxy.web.visit import Visit
 
 _AS_JSON: Final = "format=json"
-
-
-class Door(Protocol):
-    """Who may come in: ``web.auth``."""
-
-    async def allowed(self, visit: Visit) -> Opened | Denial: ...
 
 
 class SignIn(Protocol):
@@ -67,22 +59,23 @@ class Debug:
         self._answers = answers
         self._audit = audit
         self._settings = runtime.settings.debug
-        self._pseudonyms = Pseudonyms(runtime.secrets, "debug-form")
+        path = runtime.paths.debug
+        self._page = OwnPage(runtime, self, sign_in, answers, path, "debug-form")
 
     async def page(self, visit: Visit) -> web.StreamResponse:
         """GET shows a button for each provider; POST begins a sign-in that will be shown."""
         self._check_enabled()
         if visit.goal.method == "POST":
             return await self._begin(visit)
-        found = await self._admitted(visit)
+        found = await self._page.visitor(visit)
         if not isinstance(found, Opened):
-            return await self._turn_away(visit, found)
+            return found
         several = len(self._providers.all) > 1
         names = [
             (idp.name, idp.settings.label or (idp.name if several else ""))
             for idp in self._providers.all
         ]
-        token = self._token(found)[0]
+        token = self._page.proof(found)
         if visit.kind is not Kind.NAVIGATION:
             known = [{"name": name, "label": label} for name, label in names]
             return self._answers.json(visit, 200, {"providers": known, "token": token})
@@ -95,7 +88,7 @@ class Debug:
         Whoever began it must still be signed in here, with the role.
         """
         self._check_enabled()
-        found = await self._admitted(visit)
+        found = await self.allowed(visit)
         if not isinstance(found, Opened):
             return self._refuse(visit, found)
         self._audit.debug_signed_in(
@@ -118,22 +111,15 @@ class Debug:
             raise BadRequest(Reason.NOT_FOUND, status=404)
 
     async def _begin(self, visit: Visit) -> web.StreamResponse:
-        visit.target = replace(visit.goal, kind=kind_of_form(visit))
-        fields = await read_form(visit)
-        path = self._runtime.paths.debug
-        if not from_here(visit, self._runtime.settings.public_url):
-            return self._answers.refuse(visit, 403, Reason.CROSS_SITE, retry_url=path)
-        found = await self._admitted(visit)
-        if not isinstance(found, Opened):
-            return self._refuse(visit, found)
-        given = only(fields, "token").encode()
-        if not any(hmac.compare_digest(given, token.encode()) for token in self._token(found)):
-            return self._answers.refuse(visit, 403, Reason.CROSS_SITE, retry_url=path)
+        sent = await self._page.sent(visit)
+        if not isinstance(sent, tuple):
+            return sent
+        (_, fields), path = sent, self._runtime.paths.debug
         return_to = f"{path}?{_AS_JSON}" if only(fields, "format") == "json" else path
         name = only(fields, "provider")
         return await self._sign_in.begin(visit, return_to, provider=name, debug=True)
 
-    async def _admitted(self, visit: Visit) -> Opened | Denial:
+    async def allowed(self, visit: Visit) -> Opened | Denial:
         """The session of somebody who may look; without a role of ``debug.roles`` nobody may."""
         found = await self._door.allowed(visit)
         if not isinstance(found, Opened) or self._has_role(found.session.identity):
@@ -145,12 +131,6 @@ class Debug:
     def _has_role(self, person: Identity) -> bool:
         return not {person.role, *person.roles}.isdisjoint(filter(None, self._settings.roles))
 
-    async def _turn_away(self, visit: Visit, why: Denial) -> web.StreamResponse:
-        if why.reason is not Reason.NO_SESSION or visit.kind is not Kind.NAVIGATION:
-            return self._refuse(visit, why)
-        visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
-        return await self._sign_in.wanted(visit, self._runtime.paths.debug)
-
     def _refuse(self, visit: Visit, why: Denial) -> web.StreamResponse:
         if why.reason is not Reason.NO_SESSION:
             return refusal(visit, why, "", self._answers)
@@ -158,10 +138,6 @@ class Debug:
         status = 403 if visit.kind is Kind.NAVIGATION else 401
         path = self._runtime.paths.debug
         return self._answers.refuse(visit, status, Reason.NO_SESSION, retry_url=path)
-
-    def _token(self, opened: Opened) -> tuple[str, ...]:
-        """What only a page for this very session can hold; the first is the newest secret's."""
-        return self._pseudonyms.of(opened.session.id)
 
 
 Tree = list[Mapping[str, object]]

@@ -21,7 +21,7 @@ from proxy.web.audit import Audit
 from proxy.web.device_page import DevicePage
 from proxy.web.forms import Fields, only, read_form
 from proxy.web.limits import Failures
-from proxy.web.own_sessions import Door, SignIn
+from proxy.web.own_page import Door, SignIn
 from proxy.web.runtime import Runtime
 from proxy.web.terminal_tokens import (
     Choice,

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
-from proxy.crypto.pseudonym import Pseudonyms
 from proxy.errors import BadRequest, Reason, TooMany
-from proxy.model import Identity, Kind
-from proxy.rules.judged import Denial
+from proxy.model import Identity
 from proxy.session.device import LIFE, State, Terminal, Terminals
 from proxy.session.people import People
 from proxy.web.answers import Answers
-from proxy.web.auth import refusal
-from proxy.web.forms import Fields, from_here, kind_of_form, only, read_form
+from proxy.web.forms import only
 from proxy.web.limits import Failures
-from proxy.web.own_sessions import Door, SignIn
+from proxy.web.own_page import Door, OwnPage, SignIn
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened
 from proxy.web.visit import Visit
@@ -47,11 +42,10 @@ class DevicePage:
         self._runtime = runtime
         self._people = people
         self._terminals = terminals
-        self._door = door
-        self._sign_in = sign_in
         self._answers = answers
         self._failures = failures
-        self._pseudonyms = Pseudonyms(runtime.secrets, "device-form")
+        path = runtime.paths.device
+        self._page = OwnPage(runtime, door, sign_in, answers, path, "device-form")
 
     async def page(self, visit: Visit) -> web.StreamResponse:
         """GET asks for the code; POST takes it, and after that the decision.
@@ -61,28 +55,22 @@ class DevicePage:
         """
         if visit.goal.method == "POST":
             return await self._take(visit)
-        found = await self._door.allowed(visit)
-        if isinstance(found, Denial):
-            return await self._turn_away(visit, found)
+        found = await self._page.visitor(visit)
+        if not isinstance(found, Opened):
+            return found
         return self._answers.page(
             visit, 200, "device",
             account=_account(found.session.identity),
             device_url=self._runtime.paths.device,
-            token=self._proofs(found)[0],
+            token=self._page.proof(found),
         )  # fmt: skip
 
     async def _take(self, visit: Visit) -> web.StreamResponse:
-        # What a form of ours sends is answered with pages, here and in case of trouble.
-        visit.target = replace(visit.goal, kind=kind_of_form(visit))
-        fields = await read_form(visit)
-        if not from_here(visit, self._runtime.settings.public_url):
-            return self._refuse(visit, 403, Reason.CROSS_SITE)
-        found = await self._door.allowed(visit)
-        if isinstance(found, Denial):
-            return await self._turn_away(visit, found)
+        sent = await self._page.sent(visit, about="login")
+        if not isinstance(sent, tuple):
+            return sent
+        found, fields = sent
         name = only(fields, "login")
-        if not self._has_proof(fields, found, name):
-            return self._refuse(visit, 403, Reason.CROSS_SITE)
         if name:
             return await self._decide(visit, found, name, only(fields, "wish"))
         return await self._find(visit, found, only(fields, "code"))
@@ -111,7 +99,7 @@ class DevicePage:
             scopes=terminal.scopes,
             login=terminal.id,
             device_url=self._runtime.paths.device,
-            token=self._proofs(opened, terminal.id)[0],
+            token=self._page.proof(opened, terminal.id),
         )  # fmt: skip
 
     async def _decide(
@@ -133,41 +121,18 @@ class DevicePage:
 
     async def _remember(self, opened: Opened, now: float) -> None:
         """Tokens are judged by what was known at the last sign-in, which may have come before
-        anybody remembered people: then it is known since then, and no later."""
+        anybody remembered people, or before they were forgotten as somebody who may not come in
+        any more: then it is known since then, and no longer than the session is good."""
         who, since = opened.session.identity, opened.session.created_at
         if await self._people.known(who.issuer, who.subject, now) is None:
             end = since + self._runtime.settings.tokens.identity_max_age
-            await self._people.remember(who, since, end)
+            await self._people.remember(who, since, min(end, opened.session.expires_at))
 
     def _gone(self, visit: Visit, terminal: Terminal | None) -> web.StreamResponse:
         """There is none, or none any more."""
         if terminal is None:
-            return self._refuse(visit, 404, Reason.CODE_WRONG)
-        return self._refuse(visit, 410, Reason.CODE_EXPIRED)
-
-    async def _turn_away(self, visit: Visit, denial: Denial) -> web.StreamResponse:
-        path = self._runtime.paths.device
-        if denial.reason is not Reason.NO_SESSION:
-            return refusal(visit, denial, "", self._answers)
-        if visit.kind is not Kind.NAVIGATION:
-            return self._answers.refuse(visit, 401, denial.reason)
-        if visit.goal.method == "POST":
-            return self._answers.redirect(visit, 303, path)
-        visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
-        return await self._sign_in.wanted(visit, path)
-
-    def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.StreamResponse:
-        return self._answers.refuse(visit, status, reason, retry_url=self._runtime.paths.device)
-
-    def _has_proof(self, fields: Fields, opened: Opened, name: str) -> bool:
-        given = only(fields, "token").encode()
-        known = self._proofs(opened, *filter(None, [name]))
-        return any(hmac.compare_digest(given, proof.encode()) for proof in known)
-
-    def _proofs(self, opened: Opened, *name: str) -> tuple[str, ...]:
-        """What only a page for this very session can hold, and for this terminal, if it is named;
-        the first is the newest secret's."""
-        return self._pseudonyms.of(opened.session.id, *name)
+            return self._page.refuse(visit, 404, Reason.CODE_WRONG)
+        return self._page.refuse(visit, 410, Reason.CODE_EXPIRED)
 
 
 def _account(who: Identity) -> str:

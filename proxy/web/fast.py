@@ -45,13 +45,13 @@ class Lines:
     """What header lines say that came before from the same address, whatever the path.
 
     ``blocks`` are what becomes of them on each route, ``admitted`` the session that was last let in
-    with them there.
-    """
+    with them there. ``is_nameless``: nobody could be known by them."""
 
     peer: str
     hop: Hop
     ours: Sequence[tuple[bytes, bytes]]
     key: bytes | None
+    is_nameless: bool
     presented: Presented | None = None
     blocks: dict[int, bytes] = field(default_factory=dict)
     admitted: dict[int, Opened] = field(default_factory=dict)
@@ -164,14 +164,18 @@ class FastLane:
     def _learn_lines(self, visit: Visit) -> Lines:
         visit.read_cookies()
         is_bouncing = single(visit.pairs, self._names.bounces) is not None
+        # Anybody's lines are kept, so no more than is needed again.
+        ours = tuple(pair for pair in visit.pairs if self._names.ours(pair[0]))
+        presented = self._bearers.presented(visit)
+        is_nameless = not ours and presented is None and self._bearers.opaque(visit) is None
         return Lines(
             peer=visit.peer,
             hop=self._judge.hop(visit),
-            # Anybody's lines are kept, so no more than is needed again.
-            ours=tuple(pair for pair in visit.pairs if self._names.ours(pair[0])),
+            ours=ours,
             # The memory of a sign-in is to be cleared away: by the slow lane.
             key=None if is_bouncing else self._sessions.key(visit.pairs),
-            presented=self._bearers.presented(visit),
+            is_nameless=is_nameless,
+            presented=presented,
         )
 
     def _forward(
@@ -188,8 +192,7 @@ class FastLane:
             is_public = route.access is Access.PUBLIC
             lines = hot.lines
             opened = None if is_public else sessions.at_hand(lines.key_for(route.bearer), now)
-            is_nameless = not lines.ours and lines.presented is None
-            may_be_nobody = is_public or (route.access is Access.OPTIONAL and is_nameless)
+            may_be_nobody = is_public or (route.access is Access.OPTIONAL and lines.is_nameless)
             if opened is None and not may_be_nobody:
                 return False
             is_new = hot.plan is None or opened is not hot.opened

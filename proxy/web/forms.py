@@ -13,9 +13,9 @@ from proxy.web.client import read_body
 from proxy.web.visit import Visit
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_LARGEST: Final = 16 * 1024
+LARGEST: Final = 16 * 1024
 _PATIENCE: Final = 10.0
-_MOST_FIELDS: Final = 20
+MOST_FIELDS: Final = 20
 
 Fields = Sequence[tuple[str, str]]
 
@@ -23,8 +23,8 @@ Fields = Sequence[tuple[str, str]]
 async def read_form(
     visit: Visit,
     reason: Reason = Reason.BAD_BODY,
-    largest: int = _LARGEST,
-    most: int = _MOST_FIELDS,
+    largest: int = LARGEST,
+    most: int = MOST_FIELDS,
 ) -> Fields:
     """The fields in the request's body, all of which is read: ``largest`` bytes and ``most``
     fields at most.

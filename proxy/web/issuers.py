@@ -128,7 +128,7 @@ class Issuers:
         partial = settings.preset == "entra" and asks_graph(settings.entra, claims)
         told = Told(found.issuer, claims, groups_partial=partial)
         try:
-            judged = await self._admissions.judge(issuer, told, now, "sign_in")
+            judged = await self._admissions.judge(issuer, told, now, "sign_in", by_token=True)
             end = min(found.expires_at, judged.end(self._runtime, now))
         except LoginError as exc:
             raise BearerRefused(exc.detail, reason=exc.reason) from exc

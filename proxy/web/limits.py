@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -101,21 +102,25 @@ class Limits:
         """Count a request that is about to be forwarded. Raises TooMany; it is not counted then."""
         if not route.quotas:
             return _FREE
-        wishes = self._wishes(route.quotas, visit, asker(visit, opened))
+        # Not the request's id: gateways hand that on from clients, who would share one place.
+        holder = secrets.token_hex(16)
+        wishes = self._wishes(route.quotas, visit, asker(visit, opened), holder)
         for wish in wishes:
             if (self._full.get(wish.share.key) or 0.0) > visit.now:
                 raise TooMany(wish.opens_at - visit.now)
-        task = self._start(self._granted(visit, wishes))
+        task = self._start(self._granted(visit, wishes, holder))
         try:
             refused = await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(lambda _: self._leave(visit.id))  # the client has gone
+            task.add_done_callback(lambda _: self._leave(holder))  # the client has gone
             raise
         if refused is not None:
             raise TooMany(refused.opens_at - visit.now, f"limit: {refused.quota}")
-        return Pass(lambda: self._leave(visit.id))
+        return Pass(lambda: self._leave(holder))
 
-    def _wishes(self, quotas: Sequence[Quota], visit: Visit, who: Asker) -> list[_Wish]:
+    def _wishes(
+        self, quotas: Sequence[Quota], visit: Visit, who: Asker, holder: str
+    ) -> list[_Wish]:
         wishes, now = [], visit.now
         for quota in quotas:
             key = f"limit:{self._pseudonyms.of(*quota.counted_for(who))[0][:32]}"
@@ -126,19 +131,19 @@ class Limits:
                 wishes.append(_Wish(share, quota, window.end))
             if quota.concurrent:
                 until = self._clock() + LEASE
-                share = Share(f"{key}:at-once", quota.concurrent, until, visit.id)
+                share = Share(f"{key}:at-once", quota.concurrent, until, holder)
                 wishes.append(_Wish(share, quota, now))
         return wishes
 
-    async def _granted(self, visit: Visit, wishes: list[_Wish]) -> _Wish | None:
+    async def _granted(self, visit: Visit, wishes: list[_Wish], holder: str) -> _Wish | None:
         """The wish that was refused for longest, where one was."""
-        refused = await self._try(visit, wishes)
+        refused = await self._try(visit, wishes, holder)
         if refused is not None and refused.share.holder:
             await self._pause(_GLANCE)
-            refused = await self._try(visit, wishes)
+            refused = await self._try(visit, wishes, holder)
         return refused
 
-    async def _try(self, visit: Visit, wishes: list[_Wish]) -> _Wish | None:
+    async def _try(self, visit: Visit, wishes: list[_Wish], holder: str) -> _Wish | None:
         for wish in wishes:
             if wish.share.holder and self._places[wish.share.key] >= wish.share.most:
                 return wish  # all of them are ours: nobody needs to be asked
@@ -146,7 +151,7 @@ class Limits:
         shelf, taken = await self._take(shares)
         got = [share for share, is_ours in zip(shares, taken, strict=True) if is_ours]
         if len(got) == len(shares):
-            self._hold(visit.id, _Held(shelf, tuple(share for share in got if share.holder)))
+            self._hold(holder, _Held(shelf, tuple(share for share in got if share.holder)))
             return None
         await self._give_back(shelf, got)
         refused = [wish for wish, is_ours in zip(wishes, taken, strict=True) if not is_ours]

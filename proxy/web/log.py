@@ -17,6 +17,7 @@ from proxy.web.sink import Sink
 # Text that JSON holds as it is.
 _NOTHING_ODD: Final = re.compile(r"[ !#-\[\]-~]*")
 _LONGEST_PATH: Final = 480
+_SHORTEST_TOKEN: Final = 52  # of our own, with the shortest prefix
 _LONGEST_MESSAGE: Final = 1000
 _MOST_WAITING: Final = 10_000
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -24,7 +25,8 @@ _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 def plain_path(path: str) -> str:
     """A path for the log: apps put tokens there, too."""
-    path = redact(path) if "eyJ" in path or "=" in path else path
+    may_hold = "eyJ" in path or "=" in path or ("_" in path and len(path) > _SHORTEST_TOKEN)
+    path = redact(path) if may_hold else path
     return shortened(path, _LONGEST_PATH)
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from aiohttp import web
 
-from proxy.crypto.pseudonym import Pseudonyms
 from proxy.errors import BadRequest, Reason
 from proxy.model import Identity, Kind
-from proxy.rules.judged import Denial
 from proxy.rules.target import UNIX_PEER
 from proxy.session.cards import Card
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
-from proxy.web.auth import refusal
-from proxy.web.forms import from_here, kind_of_form, only, read_form
+from proxy.web.forms import only
+from proxy.web.own_page import Door, OwnPage, SignIn
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened
 from proxy.web.user_agent import Browser, read_browser
@@ -41,18 +38,6 @@ class Register(Protocol):
     async def end_card(self, card: Card, now: float) -> None: ...
 
     async def end_person(self, issuer: str, subject: str, now: float, spared: str = "") -> int: ...
-
-
-class Door(Protocol):
-    """Who may come in: ``web.auth``."""
-
-    async def allowed(self, visit: Visit) -> Opened | Denial: ...
-
-
-class SignIn(Protocol):
-    """Where to send whoever is not signed in: ``web.login``."""
-
-    async def wanted(self, visit: Visit, return_to: str) -> web.StreamResponse: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +81,12 @@ class OwnSessions:
         answers: Answers,
         audit: Audit,
     ) -> None:
-        self._runtime = runtime
+        self._path = runtime.paths.sessions
+        self._sign_out = runtime.paths.sign_out
         self._register = register
-        self._door = door
-        self._sign_in = sign_in
         self._answers = answers
         self._audit = audit
-        self._pseudonyms = Pseudonyms(runtime.secrets, "sessions-form")
+        self._page = OwnPage(runtime, door, sign_in, answers, self._path, "sessions-form")
 
     async def sessions(self, visit: Visit) -> web.StreamResponse:
         """GET shows them; POST ends the one that ``end`` names, or ``others``, and shows the rest.
@@ -111,9 +95,9 @@ class OwnSessions:
         """
         if visit.goal.method == "POST":
             return await self._end(visit)
-        found = await self._door.allowed(visit)
-        if isinstance(found, Denial):
-            return await self._turn_away(visit, found)
+        found = await self._page.visitor(visit)
+        if not isinstance(found, Opened):
+            return found
         cards = await self._cards(visit, found)
         if visit.kind is not Kind.NAVIGATION:
             return self._answers.json(visit, 200, self._document(visit, found, cards))
@@ -123,8 +107,8 @@ class OwnSessions:
             sessions=[Shown.of(card, found.sid, visit.now) for card in cards[:_MOST]],
             has_more=len(cards) > _MOST,
             is_done=visit.goal.query == _DONE and visit.header("Sec-Fetch-Site") == "same-origin",
-            sessions_url=self._runtime.paths.sessions,
-            token=self._token(found)[0],
+            sessions_url=self._path,
+            token=self._page.proof(found),
         )  # fmt: skip
 
     async def _cards(self, visit: Visit, opened: Opened) -> list[Card]:
@@ -150,25 +134,18 @@ class OwnSessions:
             }
             for card in cards[:_MOST]
         ]
-        token = self._token(opened)[0]
+        token = self._page.proof(opened)
         return {"sessions": sessions, "more": len(cards) > _MOST, "token": token}
 
     async def _end(self, visit: Visit) -> web.StreamResponse:
-        # What a form of ours sends is answered with pages, here and in case of trouble.
-        visit.target = replace(visit.goal, kind=kind_of_form(visit))
-        fields = await read_form(visit)
-        if not from_here(visit, self._runtime.settings.public_url):
-            return self._refuse(visit, 403, Reason.CROSS_SITE)
-        found = await self._door.allowed(visit)
-        if isinstance(found, Denial):
-            return await self._turn_away(visit, found)
-        given = only(fields, "token").encode()
-        if not any(hmac.compare_digest(given, token.encode()) for token in self._token(found)):
-            return self._refuse(visit, 403, Reason.CROSS_SITE)
+        sent = await self._page.sent(visit)
+        if not isinstance(sent, tuple):
+            return sent
+        found, fields = sent
         wish, who = only(fields, "end"), found.session.identity
         if wish == found.sid:
             # Signing out is more than that: the cookies go, and the provider hears of it.
-            return self._answers.redirect(visit, 303, self._runtime.paths.sign_out)
+            return self._answers.redirect(visit, 303, self._sign_out)
         if wish == OTHERS:
             ended = await self._register.end_person(
                 who.issuer, who.subject, visit.now, spared=found.session.id
@@ -176,11 +153,11 @@ class OwnSessions:
         else:
             ended = await self._end_one(visit, who, wish)
             if not ended:
-                return self._refuse(visit, 404, Reason.NOT_FOUND)
+                return self._page.refuse(visit, 404, Reason.NOT_FOUND)
         self._audit.ended_by_owner(visit, who, "" if wish == OTHERS else wish, ended)
         if visit.kind is not Kind.NAVIGATION:
             return self._answers.json(visit, 200, {"ended": ended})
-        return self._answers.redirect(visit, 303, f"{self._runtime.paths.sessions}?{_DONE}")
+        return self._answers.redirect(visit, 303, f"{self._path}?{_DONE}")
 
     async def _end_one(self, visit: Visit, who: Identity, sid: str) -> int:
         """One, or none: somebody else's is as unknown as one that there never was."""
@@ -191,24 +168,6 @@ class OwnSessions:
             return 0
         await self._register.end_card(card, visit.now)
         return 1
-
-    async def _turn_away(self, visit: Visit, denial: Denial) -> web.StreamResponse:
-        paths = self._runtime.paths
-        if denial.reason is not Reason.NO_SESSION:
-            return refusal(visit, denial, "", self._answers)
-        if visit.kind is not Kind.NAVIGATION:
-            return self._answers.refuse(visit, 401, denial.reason)
-        if visit.goal.method == "POST":
-            return self._answers.redirect(visit, 303, paths.sessions)
-        visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
-        return await self._sign_in.wanted(visit, paths.sessions)
-
-    def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.StreamResponse:
-        return self._answers.refuse(visit, status, reason, retry_url=self._runtime.paths.sessions)
-
-    def _token(self, opened: Opened) -> tuple[str, ...]:
-        """What only a page for this very session can hold; the first is the newest secret's."""
-        return self._pseudonyms.of(opened.session.id)
 
 
 def _iso(seconds: float) -> str:

@@ -39,6 +39,11 @@ _IS: Final = (
 _SECRETS: Final = (
     # a JWT, or the beginning of one
     (re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}"), REDACTED),
+    # a token of ours, whatever its prefix (crypto/token.py)
+    (
+        re.compile(r"(?<![A-Za-z0-9])[a-z][a-z0-9]{1,9}_[pstr][0-9A-Za-z]{49}(?![A-Za-z0-9])"),
+        REDACTED,
+    ),
     # headers whose whole line is a secret
     (re.compile(rf"(?i)((?:cookie|authorization){_IS})[^\r\n]+"), rf"\1{REDACTED}"),
     (

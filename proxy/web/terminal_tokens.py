@@ -112,7 +112,10 @@ class TerminalTokens:
             return Gone()
         team = team or next(iter(teams), "")
         end = now + (self._settings.terminal_refresh if renews else 0)
-        granted = await self._make(_first(terminal, team, now, end), person, now)
+        first = _first(terminal, team, now, end)
+        if self._settings.select_from and not team:
+            first = replace(first, groups=())  # none to choose from: those that come are not all
+        granted = await self._make(first, person, now)
         self._audit.terminal_signed_in(visit, person, granted.token, terminal)
         return replace(granted, teams=teams, team=team)
 
@@ -205,7 +208,7 @@ class TerminalTokens:
         known = await self._keeping.people.known(issuer, subject, now)
         if known is None or known[1] + self._settings.identity_max_age <= now:
             return None
-        return known[0]
+        return known[0] if self._runtime.vouched_for(known[0]) else None
 
     def _denial(self, visit: Visit, person: Identity) -> Denial | None:
         # How it is asked for says nothing about how the token will be used.

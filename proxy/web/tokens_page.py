@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
@@ -15,14 +14,12 @@ from proxy.crypto.pseudonym import Pseudonyms
 from proxy.crypto.token import make
 from proxy.errors import BadRequest, Reason
 from proxy.model import Identity, Kind
-from proxy.rules.judged import Denial
 from proxy.session.keeping import Keeping
 from proxy.session.tokens import Token
 from proxy.web.answers import Answers
 from proxy.web.audit import Audit
-from proxy.web.auth import refusal
-from proxy.web.forms import Fields, from_here, kind_of_form, only, read_form
-from proxy.web.own_sessions import Door, SignIn
+from proxy.web.forms import Fields, only
+from proxy.web.own_page import Door, OwnPage, SignIn
 from proxy.web.runtime import Runtime
 from proxy.web.sessions import Opened
 from proxy.web.token_form import LONGEST_NAME, Choices, Wish
@@ -108,9 +105,9 @@ class TokensPage:
     ) -> None:
         self._runtime = runtime
         self._settings = runtime.settings.tokens
+        self._path = runtime.paths.tokens
         self._keeping = keeping
-        self._door = door
-        self._sign_in = sign_in
+        self._page = OwnPage(runtime, door, sign_in, answers, self._path, "tokens-form")
         self._answers = answers
         self._audit = audit
         self._random = random
@@ -127,23 +124,14 @@ class TokensPage:
             raise BadRequest(Reason.NOT_FOUND, status=404)
         if visit.goal.method == "POST":
             return await self._change(visit)
-        found = await self._door.allowed(visit)
-        if isinstance(found, Denial):
-            return await self._turn_away(visit, found)
-        return await self._show(visit, found)
+        found = await self._page.visitor(visit)
+        return await self._show(visit, found) if isinstance(found, Opened) else found
 
     async def _change(self, visit: Visit) -> web.StreamResponse:
-        # What a form of ours sends is answered with pages, here and in case of trouble.
-        visit.target = replace(visit.goal, kind=kind_of_form(visit))
-        fields = await read_form(visit, largest=_LARGEST, most=_MOST_FIELDS)
-        if not from_here(visit, self._runtime.settings.public_url):
-            return self._refuse(visit, 403, Reason.CROSS_SITE)
-        found = await self._door.allowed(visit)
-        if isinstance(found, Denial):
-            return await self._turn_away(visit, found)
-        given = only(fields, "token").encode()
-        if not any(hmac.compare_digest(given, token.encode()) for token in self._token(found)):
-            return self._refuse(visit, 403, Reason.CROSS_SITE)
+        sent = await self._page.sent(visit, largest=_LARGEST, most=_MOST_FIELDS)
+        if not isinstance(sent, tuple):
+            return sent
+        found, fields = sent
         if wish := only(fields, "revoke"):
             return await self._revoke(visit, found, wish)
         if only(fields, "make"):
@@ -173,9 +161,10 @@ class TokensPage:
     async def _kept(self, wish: Wish, opened: Opened, now: float) -> _Made:
         who, people = opened.session.identity, self._keeping.people
         if await people.known(who.issuer, who.subject, now) is None:
-            # Signed in before anybody remembered people: known since then, and no later.
-            since = opened.session.created_at
-            await people.remember(who, since, since + self._settings.identity_max_age)
+            # Signed in before anybody remembered people, or forgotten since then, as somebody who
+            # may not come in any more: a token must not outlive the session that shows them.
+            since, end = opened.session.created_at, opened.session.expires_at
+            await people.remember(who, since, min(end, since + self._settings.identity_max_age))
         secret = make(self._settings.prefix, "p", self._random)
         token = Token(
             kind="personal",
@@ -210,12 +199,12 @@ class TokensPage:
         who = opened.session.identity
         token = await self._keeping.tokens.get(token_id, visit.now)
         if token is None or token.kind == "service" or token.owner != _key(who):
-            return self._refuse(visit, 404, Reason.NOT_FOUND)
+            return self._page.refuse(visit, 404, Reason.NOT_FOUND)
         await self._keeping.revoke(token, visit.now)
         self._audit.token_revoked(visit, who, token)
         if visit.kind is not Kind.NAVIGATION:
             return self._answers.json(visit, 200, {"revoked": 1})
-        return self._answers.redirect(visit, 303, f"{self._runtime.paths.tokens}?{_DONE}")
+        return self._answers.redirect(visit, 303, f"{self._path}?{_DONE}")
 
     # Showing
 
@@ -230,7 +219,7 @@ class TokensPage:
     ) -> web.StreamResponse:
         who, now = opened.session.identity, visit.now
         known = await self._keeping.tokens.of_person(who.issuer, who.subject, now)
-        families, form_token = _families(known), self._token(opened)[0]
+        families, form_token = _families(known), self._page.proof(opened)
         if visit.kind is not Kind.NAVIGATION:
             tokens = [_described(family[0]) for family in families]
             return self._answers.json(visit, 200, {"tokens": tokens, "token": form_token})
@@ -241,7 +230,7 @@ class TokensPage:
             visit, 400 if mistake else 200, "tokens",
             email=who.email,
             tokens=[Shown.of(family, now) for family in families],
-            tokens_url=self._runtime.paths.tokens,
+            tokens_url=self._path,
             token=form_token,
             choices=choices,
             can_make=self._settings.personal and count < self._settings.max_per_person,
@@ -255,24 +244,6 @@ class TokensPage:
 
     def _choices(self, who: Identity) -> Choices:
         return Choices.of(who, self._settings, self._runtime.assertion.scope)
-
-    async def _turn_away(self, visit: Visit, denial: Denial) -> web.StreamResponse:
-        paths = self._runtime.paths
-        if denial.reason is not Reason.NO_SESSION:
-            return refusal(visit, denial, "", self._answers)
-        if visit.kind is not Kind.NAVIGATION:
-            return self._answers.refuse(visit, 401, denial.reason)
-        if visit.goal.method == "POST":
-            return self._answers.redirect(visit, 303, paths.tokens)
-        visit.carry(*self._runtime.jar.clear_broken(visit.pairs))
-        return await self._sign_in.wanted(visit, paths.tokens)
-
-    def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.StreamResponse:
-        return self._answers.refuse(visit, status, reason, retry_url=self._runtime.paths.tokens)
-
-    def _token(self, opened: Opened) -> tuple[str, ...]:
-        """What only a page for this very session can hold; the first is the newest secret's."""
-        return self._pseudonyms.of(opened.session.id)
 
 
 def _key(who: Identity) -> tuple[str, str]:

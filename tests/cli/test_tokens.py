@@ -171,6 +171,24 @@ async def test_a_persons_can_be_revoked_too(
         assert text not in out + err
 
 
+async def test_somebody_leaves_and_all_of_their_tokens_with_them(
+    more: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with proxy(more, folder) as keeping:
+        now = time.time()
+        hers = [await keeping.tokens.create(f"apx_p{n}", personal(name=f"{n}"), now) for n in "ab"]
+        other = await keeping.tokens.create("apx_pc", personal(subject="somebody else"), now)
+        who = Identity(hers[0].issuer, hers[0].subject, hers[0].subject)
+        await keeping.people.remember(who, now, now + 60)
+        words = ("revoke", "--person", who.subject, "--issuer", who.issuer)
+        assert await run(capsys, *words) == (0, "2 revoked\n", "")
+        assert await keeping.tokens.of_person(who.issuer, who.subject, now) == []
+        assert await keeping.people.known(who.issuer, who.subject, now) is None
+        assert await keeping.tokens.get(other.id, now) == other
+        assert (await run(capsys, *words))[0] == 1
+        assert (await run(capsys, "revoke", "--person", who.subject))[0] == 2
+
+
 async def test_a_dump_of_the_file_opens_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

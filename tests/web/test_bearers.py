@@ -84,6 +84,31 @@ async def test_a_token_for_some_groups_brings_no_role_of_others(place: Place) ->
     assert (claims["groups"], claims["role"]) == (["dev"], "dev")
 
 
+async def test_nor_what_they_were_read_from(tmp_path: Path) -> None:
+    headers = {"extra": {"X-G": "groups"}}
+    more: dict[str, Any] = {"claims": {"extra": ["groups"]}, "headers": headers}
+    rule = {"path": "/all/*", "rule": {"claims": [{"claim": "groups", "any_of": ["admins"]}]}}
+    async with _settings(tmp_path, routes=[rule], **more) as place:
+        await _known(place)
+        whole, _ = await _made(place)
+        part, _ = await _made(place, groups=("dev",))
+        assert (await _ask(place, whole, "/all/x")).status == 200
+        assert (await _ask(place, part, "/all/x")).status == 403
+        assert (await _ask(place, part)).status == 200
+        assert place.upstream.header("X-G") == ["dev"]
+
+
+async def test_a_token_is_no_fresh_sign_in(tmp_path: Path) -> None:
+    route = {"path": "/pay/*", "rule": {"max_age": "1h"}}
+    async with _settings(tmp_path, routes=[route]) as place:
+        browser = await _known(place)
+        text, _ = await _made(place)
+        assert (await browser.get("/pay/x")).status == 200
+        answer = await _ask(place, text, "/pay/x")
+        assert answer.status == 401
+        assert "insufficient_user_authentication" in answer.headers["WWW-Authenticate"]
+
+
 async def test_a_token_for_some_scopes_has_those(place: Place) -> None:
     await _known(place)
     text, _ = await _made(place, scopes=("read",))
